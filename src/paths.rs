@@ -1,0 +1,82 @@
+//! Where everything lives on a host, in one table (spec/architecture.md, "Files on the host").
+//!
+//! All paths hang below a root so that a test or an image build can use a directory instead of `/`.
+
+use std::path::{Path, PathBuf};
+
+/// The table of paths below one root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Paths {
+    root: PathBuf,
+}
+
+impl Default for Paths {
+    fn default() -> Self {
+        Self::below("/")
+    }
+}
+
+/// Declares one accessor per path, with its place below the root.
+macro_rules! paths {
+    ($($(#[$doc:meta])* $name:ident: $place:literal,)*) => {
+        impl Paths {
+            $($(#[$doc])* pub fn $name(&self) -> PathBuf { self.root.join($place) })*
+        }
+    };
+}
+
+impl Paths {
+    /// The table below `root`.
+    pub fn below(root: impl AsRef<Path>) -> Self {
+        Self { root: root.as_ref().to_owned() }
+    }
+
+    /// The directories where a manifest may be dropped, highest precedence first. Precedence only breaks
+    /// ties: the highest valid generation wins wherever it lies.
+    pub fn drops(&self) -> [PathBuf; 3] {
+        [self.run_drop(), self.etc_drop(), self.var_drop()]
+    }
+}
+
+paths! {
+    /// Keys that may sign, baked into the image.
+    allowed_signers: "usr/lib/quorate/trust/allowed_signers",
+    /// How many of them must (optional; one when absent).
+    trust_policy: "usr/lib/quorate/trust/policy.yaml",
+    /// A manifest baked into the image (optional; its signature beside it with `.sig`).
+    baked_manifest: "usr/lib/quorate/manifest.yaml",
+    /// Volatile drop directory.
+    run_drop: "run/quorate/drop",
+    /// Drop directory for provisioning.
+    etc_drop: "etc/quorate/drop",
+    /// Persistent drop directory.
+    var_drop: "var/lib/quorate/drop",
+    /// Volatile state: what is rendered, status, lock.
+    run: "run/quorate",
+    /// One reconcile at a time.
+    lock: "run/quorate/lock",
+    /// The status document; one writer, reconcile.
+    status: "run/quorate/status.json",
+    /// Prometheus text file.
+    metrics: "run/quorate/metrics.prom",
+    /// The configuration rendered for quorate-vrrpd.
+    vrrpd_config: "run/quorate/vrrpd.json",
+    /// What quorate-vrrpd says of itself; one writer, the daemon.
+    vrrpd_state: "run/quorate/vrrpd/state.json",
+    /// What is rendered for quorate-etcd.service: environment and key material, owned by its user.
+    etcd_run: "run/quorate/etcd",
+    /// Durable state of quorate.
+    state: "var/lib/quorate",
+    /// Accepted manifests, content-addressed, with the link `current`.
+    manifests: "var/lib/quorate/manifests",
+    /// Highest accepted generation and its digest.
+    ratchet: "var/lib/quorate/highwater.json",
+    /// Genesis and membership markers, outside the etcd data directory.
+    markers: "var/lib/quorate/etcd",
+    /// The node's key, certificate and cluster CA, installed from the dropped bundle.
+    node_pki: "var/lib/quorate/pki",
+    /// etcd's own data.
+    etcd_data: "var/lib/etcd",
+    /// machine-id(5).
+    machine_id: "etc/machine-id",
+}

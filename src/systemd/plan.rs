@@ -1,0 +1,54 @@
+//! How a unit gets from where it was seen to running: the one place that decides it.
+
+use super::{Unit, UnitAction, UnitState, Verb};
+use crate::plan::{Blocked, Hold, Part, Plan};
+
+/// The plan that ends with `unit` running, for the part that needs it.
+pub fn running(unit: Unit, state: &UnitState, part: Part, why: &str) -> Plan<UnitAction> {
+    let mut plan = Plan::default();
+    let mut block = |hold, reason: String, unblock: String| {
+        plan.block(Blocked { part, hold, what: format!("start {unit}"), why: reason, unblock });
+    };
+    match state {
+        UnitState::Active => {}
+        UnitState::Inactive => plan.step(UnitAction { unit, verb: Verb::Start }, why),
+        // A failed unit is started again by the reconciler's timer: systemd's own restarts are spent by then.
+        UnitState::Failed { result } => {
+            plan.step(UnitAction { unit, verb: Verb::ResetAndStart }, format!("{why}; it failed before ({result})"));
+        }
+        UnitState::Changing => {
+            block(Hold::Waiting, format!("{unit} is changing state"), "the running systemd job".into());
+        }
+        UnitState::Missing => block(
+            Hold::Refused,
+            format!("systemd knows no {unit}"),
+            "build the image with 'quorate install --root', which places the unit".into(),
+        ),
+        UnitState::Unknown { why } => {
+            block(Hold::Waiting, format!("the state of {unit} is unknown: {why}"), "systemd answering on D-Bus".into());
+        }
+    }
+    plan
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_state_leads_to_running_or_says_why_not() {
+        let table = [
+            (UnitState::Active, None, None),
+            (UnitState::Inactive, Some(Verb::Start), None),
+            (UnitState::Failed { result: "exit-code".into() }, Some(Verb::ResetAndStart), None),
+            (UnitState::Changing, None, Some(Hold::Waiting)),
+            (UnitState::Missing, None, Some(Hold::Refused)),
+            (UnitState::Unknown { why: "no bus".into() }, None, Some(Hold::Waiting)),
+        ];
+        for (state, verb, hold) in table {
+            let plan = running(Unit::Etcd, &state, Part::Etcd, "spec.etcd");
+            assert_eq!(plan.steps.first().map(|step| step.action.verb), verb, "{state:?}");
+            assert_eq!(plan.blocked.first().map(|blocked| blocked.hold), hold, "{state:?}");
+        }
+    }
+}
