@@ -193,6 +193,49 @@ impl From<Digest> for String {
     }
 }
 
+/// A MAC address, written in lower case with colons; read in either case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Mac(pub [u8; 6]);
+
+impl fmt::Display for Mac {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, g] = self.0;
+        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+    }
+}
+
+impl FromStr for Mac {
+    type Err = IdentError;
+
+    fn from_str(text: &str) -> Result<Self, IdentError> {
+        let error =
+            || IdentError { kind: "MAC address", text: text.to_owned(), rule: "six octets such as 52:54:00:00:00:02" };
+        let mut octets = [0; 6];
+        let mut written = text.split(':');
+        for octet in &mut octets {
+            let digits =
+                written.next().filter(|digits| digits.len() == 2 && !digits.starts_with('+')).ok_or_else(error)?;
+            *octet = u8::from_str_radix(digits, 16).map_err(|_| error())?;
+        }
+        if written.next().is_some() { Err(error()) } else { Ok(Self(octets)) }
+    }
+}
+
+impl TryFrom<String> for Mac {
+    type Error = IdentError;
+
+    fn try_from(text: String) -> Result<Self, IdentError> {
+        text.parse()
+    }
+}
+
+impl From<Mac> for String {
+    fn from(mac: Mac) -> String {
+        mac.to_string()
+    }
+}
+
 /// Identifies a virtual router on its link, 1 to 255 (RFC 9568 §5.2.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "u8", into = "u8")]
@@ -264,6 +307,16 @@ mod tests {
         let digest = Digest::of(b"manifest");
         assert_eq!(digest.to_string().parse(), Ok(digest));
         assert!("ABCD".parse::<Digest>().is_err());
+    }
+
+    #[test]
+    fn a_mac_is_six_octets_in_either_case() {
+        assert_eq!("52:54:00:AA:00:02".parse::<Mac>().unwrap().to_string(), "52:54:00:aa:00:02");
+        for bad in
+            ["", "52:54:00:00:00", "52:54:00:00:00:02:03", "5254.0000.0002", "52:54:00:00:00:+2", "52:54:00:00:00:2"]
+        {
+            assert!(bad.parse::<Mac>().is_err(), "{bad}");
+        }
     }
 
     #[test]

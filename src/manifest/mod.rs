@@ -12,7 +12,7 @@ pub mod identity;
 pub mod parse;
 pub mod source;
 
-use crate::ident::{ClusterId, ClusterName, Digest, Generation, LinkLabel, MachineId, NodeName, Vrid};
+use crate::ident::{ClusterId, ClusterName, Digest, Generation, LinkLabel, Mac, MachineId, NodeName, Vrid};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -97,8 +97,8 @@ pub struct Master {
 pub struct Identity {
     /// machine-id(5).
     pub machine_id: Option<MachineId>,
-    /// MAC address of any of its links, lower case with colons.
-    pub mac: Option<[u8; 6]>,
+    /// MAC address of any of its links.
+    pub mac: Option<Mac>,
     /// Static host name.
     pub hostname: Option<String>,
 }
