@@ -1,1 +1,39 @@
-//! To be built.
+//! The command line: one file per verb, one exit code per kind of answer.
+//!
+//! A verb is a struct of arguments and `run(args) -> Result<Exit>`. It prints its own report (for people, or with
+//! `--json` for programs) and returns how it ended; an error travels up to `main`, the only place that prints an
+//! error chain and the only place that exits. `anyhow` is used here and nowhere below.
+
+mod exit;
+pub mod tolerance;
+
+pub use exit::Exit;
+
+use clap::{Parser, Subcommand};
+
+/// Keeps every master of a BareOS cluster as one signed manifest describes it, and refuses what could cost the quorum.
+#[derive(Debug, Parser)]
+#[command(name = "quorate", version, max_term_width = 110, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// What quorate can be asked to do.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Print how many masters may be lost for each count, and which counts are accepted
+    Tolerance(tolerance::ToleranceArgs),
+}
+
+impl Cli {
+    /// Runs the verb.
+    ///
+    /// # Errors
+    /// Those of the verb; [`Exit::of`] tells how the process ends.
+    pub fn run(self) -> anyhow::Result<Exit> {
+        match self.verb {
+            Verb::Tolerance(args) => tolerance::run(&args),
+        }
+    }
+}

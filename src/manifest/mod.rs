@@ -12,7 +12,11 @@ pub mod identity;
 pub mod parse;
 pub mod source;
 
+pub use crate::quorum::Environment;
+
 use crate::ident::{ClusterId, ClusterName, Digest, Generation, LinkLabel, Mac, MachineId, NodeName, Vrid};
+use crate::quorum::membership::Seat;
+use crate::quorum::policy::Acknowledgements;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -44,6 +48,8 @@ pub struct Manifest {
     pub health: Vec<Probe>,
     /// `spec.etcd`.
     pub etcd: EtcdPhase,
+    /// `spec.acknowledge`: risks the signer took knowingly.
+    pub acknowledged: Acknowledgements,
     /// `spec.pki.ca`: SHA-256 of the cluster CA certificate (DER) that node bundles must chain to.
     pub ca: Option<Digest>,
 }
@@ -54,20 +60,15 @@ impl Manifest {
         self.masters.iter().find(|master| master.name == *name)
     }
 
+    /// The masters as the quorum rules see them.
+    pub fn seats(&self) -> Vec<Seat> {
+        self.masters.iter().map(|master| Seat { name: master.name.clone(), address: master.address }).collect()
+    }
+
     /// The interface label for one master: its own, or the cluster's.
     pub fn interface_of<'a>(&'a self, master: &'a Master) -> &'a LinkLabel {
         master.interface.as_ref().unwrap_or(&self.vip.interface)
     }
-}
-
-/// How strictly the quorum policy reads the master count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Environment {
-    /// 3 and 5 masters; 7 when acknowledged.
-    Production,
-    /// 1 and 2 are accepted with a warning as well.
-    Test,
 }
 
 /// The virtual IP of the cluster.
