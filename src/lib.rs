@@ -35,3 +35,4 @@ pub mod status;
 pub mod systemd;
 pub mod trust;
 pub mod vrrp;
+pub mod yaml;

@@ -4,7 +4,10 @@
 //! `--json` for programs) and returns how it ended; an error travels up to `main`, the only place that prints an
 //! error chain and the only place that exits. `anyhow` is used here and nowhere below.
 
+pub mod check;
 mod exit;
+pub mod init;
+mod report;
 pub mod tolerance;
 
 pub use exit::Exit;
@@ -22,6 +25,10 @@ pub struct Cli {
 /// What quorate can be asked to do.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
+    /// Print a commented starter manifest
+    Init(init::InitArgs),
+    /// Check a manifest: format, meaning, quorum policy; offline
+    Check(check::CheckArgs),
     /// Print how many masters may be lost for each count, and which counts are accepted
     Tolerance(tolerance::ToleranceArgs),
 }
@@ -33,6 +40,8 @@ impl Cli {
     /// Those of the verb; [`Exit::of`] tells how the process ends.
     pub fn run(self) -> anyhow::Result<Exit> {
         match self.verb {
+            Verb::Init(args) => init::run(&args),
+            Verb::Check(args) => check::run(&args),
             Verb::Tolerance(args) => tolerance::run(&args),
         }
     }

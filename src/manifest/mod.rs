@@ -7,9 +7,11 @@
 //! Every value here is valid by construction: addresses are typed, durations are integers with a unit,
 //! the master count has passed `quorum::policy`. Nothing here says what this host shall do about it.
 
+mod check;
 pub mod document;
 pub mod identity;
 pub mod parse;
+pub mod scalar;
 pub mod source;
 
 pub use crate::quorum::Environment;
@@ -36,6 +38,8 @@ pub struct Manifest {
     pub issued_at: jiff::Timestamp,
     /// `metadata.expiresAt`: not accepted as new input afterwards; what is in force stays in force.
     pub expires_at: Option<jiff::Timestamp>,
+    /// `metadata.supersedes`: digest of the generation before.
+    pub supersedes: Option<Digest>,
     /// `spec.environment`.
     pub environment: Environment,
     /// `spec.vip`.
@@ -102,6 +106,10 @@ pub struct Identity {
     pub mac: Option<Mac>,
     /// Static host name.
     pub hostname: Option<String>,
+    /// SMBIOS system serial number.
+    pub serial: Option<String>,
+    /// SMBIOS system UUID, lower case.
+    pub uuid: Option<String>,
 }
 
 /// The virtual router, without what is derived from the order of masters.
