@@ -5,7 +5,6 @@
 //! judged where that is known. A field that could not be read has been reported; rules skip it.
 
 use super::document::{Document, Master, Probe, Spec, Vip};
-use super::identity::mac_text;
 use super::scalar::Milliseconds;
 use super::{Environment, Transport, parse};
 use crate::ident::Generation;
@@ -196,7 +195,7 @@ fn masters(spec: &Spec, found: &mut Found<'_>) {
                 "identity.mac",
                 identity_value
                     .and_then(|identity| identity.mac.as_ref())
-                    .map(|mac| (mac_text(&mac.value.0), &mac.place)),
+                    .map(|mac| (mac.value.to_string(), &mac.place)),
             ),
             (
                 "identity.hostname",

@@ -5,9 +5,9 @@
 //! fields is `super::check`, and the values that the rest of quorate works with are `super::Manifest`.
 //! v1 only ever gains optional keys: a manifest that was valid stays valid and keeps its meaning.
 
-use super::scalar::{Cidr, Fingerprint, HexId, HostName, HttpUrl, HttpsUrl, Mac, Milliseconds, Socket, SystemUuid};
+use super::scalar::{Cidr, Fingerprint, HexId, HostName, HttpUrl, HttpsUrl, Milliseconds, Socket, SystemUuid};
 use super::{Environment, Transport};
-use crate::ident::{ClusterId, ClusterName, Digest, LinkLabel, MachineId, NodeName};
+use crate::ident::{ClusterId, ClusterName, Digest, LinkLabel, Mac, MachineId, NodeName};
 use crate::yaml::read::{Bounded, Bounds, Written, object};
 use std::net::IpAddr;
 

@@ -5,7 +5,7 @@
 //! another, and none is guessed: vendors ship repeated SMBIOS serials, and cloned disks repeat machine ids.
 
 use super::{Identity, Manifest, Master};
-use crate::ident::{MachineId, NodeName};
+use crate::ident::{Mac, MachineId, NodeName};
 use std::fmt::Write as _;
 
 /// What a host knows of itself. What could not be read is absent and matches nothing.
@@ -14,7 +14,7 @@ pub struct HostFacts {
     /// /etc/machine-id.
     pub machine_id: Option<MachineId>,
     /// MAC addresses of its links, permanent and current.
-    pub macs: Vec<[u8; 6]>,
+    pub macs: Vec<Mac>,
     /// Static host name.
     pub hostname: Option<String>,
     /// SMBIOS system serial number.
@@ -110,18 +110,13 @@ fn in_words(facts: &HostFacts) -> String {
     };
     say("machine id", facts.machine_id.as_ref().map(MachineId::as_str));
     say("host name", facts.hostname.as_deref());
-    let macs: Vec<String> = facts.macs.iter().map(mac_text).collect();
+    let macs: Vec<String> = facts.macs.iter().map(Mac::to_string).collect();
     say("MAC address", Some(macs.join("', '").as_str()).filter(|macs| !macs.is_empty()));
     if facts.serial.is_some() || facts.uuid.is_some() {
         say("serial", facts.serial.as_deref());
         say("UUID", facts.uuid.as_deref());
     }
     words
-}
-
-/// A MAC address as people write it.
-pub fn mac_text(mac: &[u8; 6]) -> String {
-    mac.map(|octet| format!("{octet:02x}")).join(":")
 }
 
 fn names(names: &[NodeName]) -> String {

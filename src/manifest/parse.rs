@@ -138,7 +138,7 @@ fn master(written: document::Master) -> Option<Master> {
         address: written.address?.value,
         identity: Identity {
             machine_id: identity.machine_id.map(|written| written.value),
-            mac: identity.mac.map(|written| written.value.0),
+            mac: identity.mac.map(|written| written.value),
             hostname: identity.hostname.map(|written| written.value.0),
             serial: identity.serial.map(|written| written.value.0),
             uuid: identity.uuid.map(|written| written.value.0),

@@ -2,7 +2,7 @@
 
 use super::document::{ApiVersion, Kind, Phase, Serial};
 use super::{Environment, Transport};
-use crate::ident::{ClusterId, ClusterName, Digest, IdentError, LinkLabel, MachineId, NodeName};
+use crate::ident::{ClusterId, ClusterName, Digest, IdentError, LinkLabel, Mac, MachineId, NodeName};
 use crate::yaml::read::Scalar;
 use serde_json::{Value as Json, json};
 use std::net::{IpAddr, SocketAddr};
@@ -129,29 +129,16 @@ impl Scalar for Milliseconds {
     }
 }
 
-/// A MAC address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Mac(pub [u8; 6]);
-
 impl Scalar for Mac {
     const WHAT: &'static str = "a MAC address";
     const EXAMPLE: &'static str = "\"52:54:00:00:00:01\" in quotes";
 
     fn from_text(text: &str) -> Result<Self, String> {
-        let why = || "it is six pairs of hexadecimal digits with colons".to_owned();
-        let mut octets = [0; 6];
-        let mut pairs = text.split(':');
-        for octet in &mut octets {
-            let pair = pairs.next().filter(|pair| pair.len() == 2 && pair.bytes().all(|b| b.is_ascii_hexdigit()));
-            *octet = u8::from_str_radix(pair.ok_or_else(why)?, 16).map_err(|_| why())?;
-        }
-        if pairs.next().is_some() {
-            return Err(why());
-        }
-        if octets[0] & 1 == 1 || octets == [0; 6] {
+        let mac: Mac = text.parse().map_err(|_| "it is six pairs of hexadecimal digits with colons".to_owned())?;
+        if mac.0[0] & 1 == 1 || mac.0 == [0; 6] {
             return Err("it names a group of stations or none, not one interface".to_owned());
         }
-        Ok(Mac(octets))
+        Ok(mac)
     }
 
     fn schema() -> Json {

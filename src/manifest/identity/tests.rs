@@ -12,7 +12,7 @@ fn a_host_is_the_one_master_whose_every_named_property_it_has() {
     let manifest = manifest();
     let table = [
         (HostFacts { machine_id: "0b7e5ac0ffee40d1a1b2c3d4e5f60718".parse().ok(), ..Default::default() }, "m1"),
-        (HostFacts { macs: vec![[2; 6], [0x52, 0x54, 0, 0, 0, 2]], ..Default::default() }, "m2"),
+        (HostFacts { macs: vec![Mac([2; 6]), Mac([0x52, 0x54, 0, 0, 0, 2])], ..Default::default() }, "m2"),
         (HostFacts { hostname: Some("M3".into()), ..Default::default() }, "m3"),
     ];
     for (facts, name) in table {
@@ -36,7 +36,7 @@ fn one_property_that_differs_is_another_host() {
 
 #[test]
 fn a_host_that_is_no_master_is_told_what_it_was_compared_by() {
-    let facts = HostFacts { hostname: Some("spare".into()), macs: vec![[2, 0, 0, 0, 0, 9]], ..Default::default() };
+    let facts = HostFacts { hostname: Some("spare".into()), macs: vec![Mac([2, 0, 0, 0, 0, 9])], ..Default::default() };
     assert_eq!(
         which(&manifest(), &facts).unwrap_err().to_string(),
         "this host is none of the masters of cluster 'prod-east': it has no machine id, host name 'spare', MAC address \
@@ -46,7 +46,8 @@ fn a_host_that_is_no_master_is_told_what_it_was_compared_by() {
 
 #[test]
 fn a_host_that_is_two_masters_is_refused() {
-    let facts = HostFacts { hostname: Some("m3".into()), macs: vec![[0x52, 0x54, 0, 0, 0, 2]], ..Default::default() };
+    let facts =
+        HostFacts { hostname: Some("m3".into()), macs: vec![Mac([0x52, 0x54, 0, 0, 0, 2])], ..Default::default() };
     assert_eq!(
         which(&manifest(), &facts).unwrap_err().to_string(),
         "this host matches several masters, 'm2' and 'm3'; make their 'identity' differ in a property that this host has"

@@ -17,7 +17,7 @@ fn the_example_says_what_it_means() {
     assert_eq!(manifest.environment, Environment::Production);
     assert_eq!(manifest.vip.addresses, ["10.20.0.100".parse::<std::net::IpAddr>().unwrap()]);
     assert_eq!(manifest.masters.len(), 3);
-    assert_eq!(manifest.masters[1].identity.mac, Some([0x52, 0x54, 0, 0, 0, 2]));
+    assert_eq!(manifest.masters[1].identity.mac, "52:54:00:00:00:02".parse().ok());
     assert_eq!(manifest.vrrp.router_id.octet(), 51);
     assert_eq!(manifest.vrrp.advertise_interval_cs, 10);
     assert_eq!(manifest.etcd, EtcdPhase::Genesis);
