@@ -1,1 +1,312 @@
-//! To be built.
+//! The etcd member of this master: what the manifest asks for, what was found, and the next safe step.
+//!
+//! etcd trusts whoever configures it. It starts `new` on a wiped disk, it lets a majority of wiped members
+//! re-form the old cluster id, and it never says that acknowledged writes are gone (E2, E2c, E3). quorate
+//! owns the decisions that etcd leaves open: [`plan`] is the one pure function that takes them, row by row
+//! (spec/etcd.md), [`genesis`] forms a cluster once, by unanimity, [`driver`] executes.
+//!
+//! An existing data directory is started at once and asks nobody. An empty one is never started `new`
+//! outside genesis. A listed member is never removed for being unreachable. Data directories are archived by
+//! rename, never deleted. Without a quorum read nothing is changed.
+
+pub mod client;
+pub mod cluster;
+pub mod driver;
+pub mod genesis;
+pub mod material;
+pub mod observe;
+pub mod plan;
+pub mod probe;
+pub mod service;
+pub mod summary;
+
+use crate::file::{ObservedFile, RenderedFile};
+use crate::ident::{ClusterId, Digest, Generation, NodeName};
+use crate::manifest::{EtcdPhase, Manifest, Master};
+use crate::plan::Blocked;
+use crate::systemd::{UnitAction, UnitState};
+use cluster::{PeerSeen, View};
+use genesis::{Held, Marker};
+use material::Material;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+/// Where members serve clients.
+pub const CLIENT_PORT: u16 = 2379;
+/// Where members speak to each other.
+pub const PEER_PORT: u16 = 2380;
+/// Where the genesis agent attests while the cluster is unformed. Next to etcd's own ports, and unassigned.
+pub const AGENT_PORT: u16 = 2382;
+
+/// What the manifest asks of this master's etcd member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Desired {
+    /// This master; also the name of its member.
+    pub me: NodeName,
+    /// Its address.
+    pub address: IpAddr,
+    /// Every master and its address, this one included.
+    pub members: BTreeMap<NodeName, IpAddr>,
+    /// Whether the cluster may still be formed.
+    pub phase: EtcdPhase,
+    /// The manifest's cluster id.
+    pub cluster: ClusterId,
+    /// The manifest's generation.
+    pub generation: Generation,
+    /// The manifest's digest; what masters compare when they attest.
+    pub digest: Digest,
+}
+
+impl Desired {
+    /// What `manifest` asks of `master`.
+    pub fn new(manifest: &Manifest, master: &Master) -> Self {
+        Self {
+            me: master.name.clone(),
+            address: master.address,
+            members: manifest.masters.iter().map(|master| (master.name.clone(), master.address)).collect(),
+            phase: manifest.etcd.clone(),
+            cluster: manifest.cluster_id.clone(),
+            generation: manifest.generation,
+            digest: manifest.digest,
+        }
+    }
+
+    /// The other masters.
+    pub fn peers(&self) -> impl Iterator<Item = (&NodeName, &IpAddr)> {
+        self.members.iter().filter(|(name, _)| **name != self.me)
+    }
+}
+
+/// The peer URL of a member at `address`.
+pub fn peer_url(address: IpAddr) -> String {
+    format!("https://{}", SocketAddr::new(address, PEER_PORT))
+}
+
+/// The client URL of a member at `address`.
+pub fn client_url(address: IpAddr) -> String {
+    format!("https://{}", SocketAddr::new(address, CLIENT_PORT))
+}
+
+/// What is in the etcd data directory. Only a directory that is proven to lie on writable, lasting storage
+/// counts as absent or empty: an unmounted data partition is not a wipe.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "camelCase")]
+pub enum DataDirectory {
+    /// There is none.
+    Absent,
+    /// It holds no member data.
+    Empty,
+    /// It holds a write-ahead log: this was a member.
+    HasWal,
+    /// It holds member data without a write-ahead log; damaged, or not what quorate put there.
+    Foreign {
+        /// Which entry was found.
+        found: String,
+    },
+    /// It could not be examined, or its storage is not proven.
+    Unknown {
+        /// The fact that is in the way.
+        why: String,
+    },
+}
+
+/// The member on this host, asked at its own endpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Local {
+    /// Nothing answers there.
+    Silent {
+        /// The error, as text.
+        why: String,
+    },
+    /// It answers.
+    Answers(LocalStatus),
+}
+
+/// What the member on this host says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalStatus {
+    /// The etcd cluster id.
+    pub cluster: u64,
+    /// Its member id.
+    pub member: u64,
+    /// Its version.
+    pub version: String,
+    /// Whether it only learns.
+    pub role: cluster::Role,
+    /// The leader it knows, if any.
+    pub leader: Option<u64>,
+    /// How far its state machine is.
+    pub applied: u64,
+}
+
+/// What was found on this host and among its peers.
+#[derive(Debug, Clone)]
+pub struct Observed {
+    /// The etcd data directory.
+    pub data: DataDirectory,
+    /// The marker.
+    pub held: Held,
+    /// `quorate-etcd.service`.
+    pub unit: UnitState,
+    /// The node's key, certificate and cluster CA.
+    pub material: Result<Material, String>,
+    /// What is rendered for the unit, by path.
+    pub files: BTreeMap<PathBuf, ObservedFile>,
+    /// The member on this host.
+    pub local: Local,
+    /// The other masters' peer ports; not asked while this host's member reads with quorum.
+    pub peers: BTreeMap<NodeName, PeerSeen>,
+    /// The member list, if somebody gave it behind a quorum read.
+    pub view: Option<View>,
+    /// Where rendered files and data live on this host.
+    pub places: Places,
+}
+
+/// The paths that rendered files and the unit's environment name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Places {
+    /// Directory of everything rendered for the unit.
+    pub run: PathBuf,
+    /// etcd's data directory.
+    pub data: PathBuf,
+}
+
+/// One concrete step on this host's member.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "camelCase")]
+pub enum Action {
+    /// Take part in the first formation until this master is committed, or another cluster shows itself.
+    FormCluster {
+        /// All who have to agree.
+        with: Vec<NodeName>,
+    },
+    /// Stay, and let stragglers learn of the commitment, until the member reads with quorum.
+    AwaitFormation,
+    /// Make a marker durable.
+    WriteMarker {
+        /// The marker.
+        marker: Marker,
+    },
+    /// Write a file for the unit.
+    Render {
+        /// The file.
+        file: RenderedFile,
+    },
+    /// Add this master as a learner.
+    AddLearner {
+        /// The cluster to join.
+        cluster: u64,
+        /// The URL under which the peers will reach it.
+        peer_url: String,
+    },
+    /// Make this master's learner a voter once it has caught up.
+    Promote {
+        /// The cluster.
+        cluster: u64,
+        /// Its member id.
+        member: u64,
+    },
+    /// Note in etcd and on this host that the cluster exists and this master belongs to it.
+    RecordFormed {
+        /// The etcd cluster id.
+        etcd: u64,
+        /// This master's member id.
+        member: u64,
+        /// The genesis it came from, for the record in etcd.
+        round: Option<genesis::Round>,
+    },
+    /// Bring the unit up or down.
+    Unit(UnitAction),
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Action::FormCluster { with } => {
+                let with: Vec<_> = with.iter().map(NodeName::as_str).collect();
+                write!(f, "form the etcd cluster together with {}", with.join(", "))
+            }
+            Action::AwaitFormation => f.write_str("stay until the new etcd cluster has its quorum"),
+            Action::WriteMarker { marker } => write!(f, "note that this master is {marker}"),
+            Action::Render { file } => write!(f, "write '{}'", file.path.display()),
+            Action::AddLearner { cluster, peer_url } => {
+                write!(f, "add {peer_url} as a learner of etcd cluster {cluster:x}")
+            }
+            Action::Promote { member, .. } => write!(f, "make member {member:x} a voter once it has caught up"),
+            Action::RecordFormed { etcd, member, .. } => {
+                write!(f, "record that etcd cluster {etcd:x} exists with this master as member {member:x}")
+            }
+            Action::Unit(action) => action.fmt(f),
+        }
+    }
+}
+
+/// Why a step on the etcd member did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum EtcdError {
+    /// The deadline passed while something named was awaited.
+    #[error("{what} was not finished in time: waiting for {whom}")]
+    Waiting {
+        /// The step.
+        what: String,
+        /// Who or what is awaited, and why.
+        whom: String,
+    },
+    /// It would be unsafe to go on; nothing was changed.
+    #[error("{what} was not done: {why}")]
+    Refused {
+        /// The step.
+        what: String,
+        /// The fact that stands in the way.
+        why: String,
+    },
+    /// The agent's port could not be opened.
+    #[error("cannot listen on {address} for the other masters")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The node's key and certificate are not usable.
+    #[error("the key material in '{}' is not usable; issue and drop this master's bundle again", place.display())]
+    Material {
+        /// Where it lies.
+        place: PathBuf,
+        /// Why.
+        #[source]
+        source: material::MaterialError,
+    },
+    /// A file could not be written.
+    #[error(transparent)]
+    Durable(#[from] crate::durable::DurableError),
+    /// The user that runs etcd does not exist.
+    #[error("there is no user '{0}'; build the image with 'quorate install --root', which creates it")]
+    NoUser(String),
+    /// The kernel gave no random bytes.
+    #[error("no random bytes for a genesis nonce: {0}")]
+    Random(String),
+    /// etcd refused or did not answer.
+    #[error("{what} failed")]
+    Client {
+        /// The step.
+        what: String,
+        /// Why.
+        #[source]
+        source: client::ClientError,
+    },
+}
+
+/// The part's own spelling of a blocked item.
+pub(crate) fn blocked(
+    hold: crate::plan::Hold,
+    what: &str,
+    why: impl Into<String>,
+    unblock: impl Into<String>,
+) -> Blocked {
+    Blocked { part: crate::plan::Part::Etcd, hold, what: what.to_owned(), why: why.into(), unblock: unblock.into() }
+}

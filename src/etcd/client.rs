@@ -1,0 +1,226 @@
+//! etcd's own interface, one endpoint at a time, with a deadline on every call.
+//!
+//! The client library asks for member lists that are not linearizable and balances over endpoints without health
+//! checks (etcd-client#12, #46, #47). So there is one client per endpoint, and [`Endpoint::view`] makes a linearizable
+//! read first: what the same endpoint lists afterwards is at least that fresh (M2).
+
+use super::cluster::{Listed, Role, View};
+use super::genesis::{Nonce, Round};
+use super::material::Material;
+use super::{CLIENT_PORT, LocalStatus, client_url};
+use crate::ident::NodeName;
+use etcd_client::{Certificate, Client, Compare, CompareOp, ConnectOptions, Identity, TlsOptions, Txn, TxnOp};
+use serde::{Deserialize, Serialize};
+use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// For a TCP connection to a member.
+const CONNECT_DEADLINE: Duration = Duration::from_millis(700);
+/// For a read. A healthy member answers in milliseconds, one without quorum not at all.
+const READ_DEADLINE: Duration = Duration::from_millis(1500);
+/// For a change: more than an election (1 s by default, twice when it splits) and a slow disk together.
+const WRITE_DEADLINE: Duration = Duration::from_secs(7);
+
+/// The key under which the cluster remembers its genesis.
+pub const GENESIS_KEY: &str = "/quorate/genesis";
+
+/// What stands under [`GENESIS_KEY`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GenesisRecord {
+    /// The etcd cluster id, in hexadecimal.
+    pub etcd: String,
+    /// The round that formed it.
+    pub round: Round,
+}
+
+/// Why a call to etcd gave no result.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Nothing answers at the endpoint.
+    #[error("{address} cannot be reached: {why}")]
+    Unreachable {
+        /// The endpoint.
+        address: SocketAddr,
+        /// Why.
+        why: String,
+    },
+    /// The deadline passed. For a change this is ambiguous: it may have been made.
+    #[error("{call} at {address} was not answered in time")]
+    TimedOut {
+        /// The call.
+        call: &'static str,
+        /// The endpoint.
+        address: SocketAddr,
+    },
+    /// etcd said no.
+    #[error("{call} at {address} was refused: {message}")]
+    Refused {
+        /// The call.
+        call: &'static str,
+        /// The endpoint.
+        address: SocketAddr,
+        /// etcd's words.
+        message: String,
+    },
+    /// The answer lacks what it must have.
+    #[error("{call} at {address} gave an incomplete answer")]
+    Incomplete {
+        /// The call.
+        call: &'static str,
+        /// The endpoint.
+        address: SocketAddr,
+    },
+}
+
+/// One member's client endpoint.
+#[derive(Clone)]
+pub struct Endpoint {
+    name: NodeName,
+    address: SocketAddr,
+    client: Client,
+}
+
+impl std::fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Endpoint").field("name", &self.name).field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+impl Endpoint {
+    /// Opens the endpoint of the master `name`.
+    ///
+    /// # Errors
+    /// Nothing answers there.
+    pub async fn open(name: &NodeName, address: IpAddr, material: &Material) -> Result<Self, ClientError> {
+        let url = client_url(address);
+        let address = SocketAddr::new(address, CLIENT_PORT);
+        let unreachable = |why: String| ClientError::Unreachable { address, why };
+        // The library connects lazily and then retries in silence, so a dead member would cost a whole read
+        // deadline. This says at once what is the matter.
+        timeout(CONNECT_DEADLINE, TcpStream::connect(address))
+            .await
+            .map_err(|_| unreachable("no answer".into()))?
+            .map_err(|error| unreachable(error.to_string()))?;
+        let tls = TlsOptions::new()
+            .ca_certificate(Certificate::from_pem(material.ca()))
+            .identity(Identity::from_pem(material.certificate(), material.key()))
+            .domain_name(name.as_str());
+        let options = ConnectOptions::new().with_tls(tls).with_connect_timeout(CONNECT_DEADLINE);
+        let client = Client::connect([url], Some(options)).await.map_err(|error| unreachable(error.to_string()))?;
+        Ok(Self { name: name.clone(), address, client })
+    }
+
+    /// What the member says of itself. Answered without quorum.
+    ///
+    /// # Errors
+    /// No answer, or an incomplete one.
+    pub async fn status(&self) -> Result<LocalStatus, ClientError> {
+        let mut client = self.client.clone();
+        let status = self.call("status", READ_DEADLINE, client.status()).await?;
+        let header = status.header().ok_or(ClientError::Incomplete { call: "status", address: self.address })?;
+        Ok(LocalStatus {
+            cluster: header.cluster_id(),
+            member: header.member_id(),
+            version: status.version().to_owned(),
+            role: if status.is_learner() { Role::Learner } else { Role::Voter },
+            leader: Some(status.leader()).filter(|leader| *leader != 0),
+            applied: status.raft_applied_index(),
+        })
+    }
+
+    /// The member list behind a linearizable read of the genesis record.
+    ///
+    /// # Errors
+    /// There is no quorum, or the endpoint is a learner, or it does not answer.
+    pub async fn view(&self) -> Result<View, ClientError> {
+        let mut client = self.client.clone();
+        let record = self.call("quorum read", READ_DEADLINE, client.get(GENESIS_KEY, None)).await?;
+        let list = self.call("member list", READ_DEADLINE, client.member_list()).await?;
+        let status = self.status().await?;
+        let cluster = list.header().map(etcd_client::ResponseHeader::cluster_id).unwrap_or_default();
+        if cluster == 0 || status.cluster != cluster {
+            return Err(ClientError::Incomplete { call: "member list", address: self.address });
+        }
+        Ok(View {
+            cluster,
+            members: list.members().iter().map(listed).collect(),
+            leader: status.leader.unwrap_or_default(),
+            genesis: record.kvs().first().and_then(|pair| genesis_nonce(pair.value())),
+            from: self.name.clone(),
+        })
+    }
+
+    /// Records the genesis, unless a record is there.
+    ///
+    /// # Errors
+    /// There is no quorum or no answer.
+    pub async fn record_genesis(&self, record: &GenesisRecord) -> Result<(), ClientError> {
+        let value = serde_json::to_vec(record).unwrap_or_default();
+        let write = Txn::new()
+            .when([Compare::create_revision(GENESIS_KEY, CompareOp::Equal, 0)])
+            .and_then([TxnOp::put(GENESIS_KEY, value, None)]);
+        let mut client = self.client.clone();
+        self.call("genesis record", WRITE_DEADLINE, client.txn(write)).await.map(drop)
+    }
+
+    /// Adds a learner.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; a time-out is ambiguous.
+    pub async fn add_learner(&self, peer_url: &str) -> Result<(), ClientError> {
+        let mut client = self.client.clone();
+        let learner = etcd_client::MemberAddOptions::new().with_is_learner();
+        self.call("member add", WRITE_DEADLINE, client.member_add([peer_url], Some(learner))).await.map(drop)
+    }
+
+    /// Makes a learner a voter.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; a time-out is ambiguous.
+    pub async fn promote(&self, member: u64) -> Result<(), ClientError> {
+        let mut client = self.client.clone();
+        self.call("member promote", WRITE_DEADLINE, client.member_promote(member)).await.map(drop)
+    }
+
+    async fn call<T>(
+        &self,
+        call: &'static str,
+        deadline: Duration,
+        work: impl Future<Output = Result<T, etcd_client::Error>>,
+    ) -> Result<T, ClientError> {
+        let address = self.address;
+        match timeout(deadline, work).await {
+            Err(_) => Err(ClientError::TimedOut { call, address }),
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(etcd_client::Error::GRpcStatus(status))) => {
+                Err(ClientError::Refused { call, address, message: status.message().to_owned() })
+            }
+            Ok(Err(error)) => Err(ClientError::Refused { call, address, message: error.to_string() }),
+        }
+    }
+}
+
+impl ClientError {
+    /// Whether etcd's refusal contains these words (reference: match code and text; the words are stable across 3.4 to 3.6).
+    pub fn says(&self, words: &str) -> bool {
+        matches!(self, ClientError::Refused { message, .. } if message.contains(words))
+    }
+}
+
+fn listed(member: &etcd_client::Member) -> Listed {
+    Listed {
+        id: member.id(),
+        name: member.name().to_owned(),
+        peer_urls: member.peer_urls().to_vec(),
+        client_urls: member.client_urls().to_vec(),
+        role: if member.is_learner() { Role::Learner } else { Role::Voter },
+    }
+}
+
+fn genesis_nonce(value: &[u8]) -> Option<Nonce> {
+    serde_json::from_slice::<GenesisRecord>(value).ok().map(|record| record.round.nonce)
+}

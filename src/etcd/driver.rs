@@ -1,0 +1,267 @@
+//! Carrying out one action on this host's member.
+//!
+//! Decides nothing but how long to go on: every action is bounded by the caller's deadline, and every await point may
+//! be the last one, since what matters is durable or in etcd before it. The agent of genesis lives here, from
+//! its first use to the end of the run, so that slow masters hear of a commitment while etcd starts.
+
+use super::client::{ClientError, Endpoint, GenesisRecord};
+use super::cluster::{Role, View};
+use super::genesis::peer::Agent;
+use super::genesis::{Marker, marker};
+use super::material::Material;
+use super::{Action, Desired, EtcdError, Observed, observe};
+use crate::durable;
+use crate::file::{Owner, RenderedFile};
+use crate::paths::Paths;
+use crate::systemd::UnitState;
+use futures_util::future::join_all;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// Between two attempts at something that only time can change.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Who owns what is rendered for the unit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Account {
+    /// The system user of that name.
+    Named(String),
+    /// The user that runs this program: where no unit file drops privileges.
+    Own,
+}
+
+/// Drives the etcd member of this host.
+#[derive(Debug)]
+pub struct Driver {
+    paths: Paths,
+    account: Account,
+    agent: Option<Agent>,
+}
+
+/// Until when an action may go on, and who hears what it waits for.
+#[derive(Clone, Copy)]
+pub struct Patience<'a> {
+    /// The action ends with [`EtcdError::Waiting`] by then.
+    pub until: Instant,
+    /// Hears a sentence whenever what is awaited changes.
+    pub progress: &'a dyn Fn(&str),
+}
+
+impl std::fmt::Debug for Patience<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Patience").field("until", &self.until).finish_non_exhaustive()
+    }
+}
+
+impl Driver {
+    /// A driver for the host below `paths`, whose etcd runs as `account`.
+    pub fn new(paths: Paths, account: Account) -> Self {
+        Self { paths, account, agent: None }
+    }
+
+    /// Looks at the member, and at the others as far as needed. Changes nothing.
+    pub async fn observe(&self, desired: &Desired, unit: UnitState) -> Observed {
+        observe::observe(desired, &self.paths, unit).await
+    }
+
+    /// Carries out one action; [`Action::Unit`] is the caller's, over D-Bus. May be dropped at any await point.
+    ///
+    /// # Errors
+    /// The deadline, a refusal, or what failed.
+    pub async fn execute(
+        &mut self,
+        action: &Action,
+        desired: &Desired,
+        patience: Patience<'_>,
+    ) -> Result<(), EtcdError> {
+        let what = action.to_string();
+        match action {
+            Action::Unit(_) => Ok(()),
+            Action::WriteMarker { marker } => self.write_marker(marker, desired, patience).await,
+            Action::Render { file } => self.render(file),
+            Action::FormCluster { .. } => {
+                self.agent(desired, &what, patience).await?.converse(patience.until, patience.progress).await?;
+                Ok(())
+            }
+            Action::AwaitFormation => {
+                self.agent(desired, &what, patience).await?;
+                self.await_quorum(desired, &what, patience).await
+            }
+            Action::AddLearner { cluster, peer_url } => {
+                self.add_learner(desired, *cluster, peer_url, &what, patience).await
+            }
+            Action::Promote { cluster, member } => self.promote(desired, *cluster, *member, &what, patience).await,
+            Action::RecordFormed { etcd, member, round } => {
+                if let Some(round) = round {
+                    let record = GenesisRecord { etcd: format!("{etcd:x}"), round: round.clone() };
+                    let failed = |source| EtcdError::Client { what: what.clone(), source };
+                    let endpoint =
+                        Endpoint::open(&desired.me, desired.address, &self.material()?).await.map_err(failed)?;
+                    endpoint.record_genesis(&record).await.map_err(failed)?;
+                }
+                let formed = Marker::Formed { cluster: desired.cluster.clone(), etcd: *etcd, member: *member };
+                marker::write(&self.paths, &formed)?;
+                self.agent = None;
+                Ok(())
+            }
+        }
+    }
+
+    /// A start in genesis keeps the agent, so that a master that prepared and was away hears of the commitment.
+    async fn write_marker(
+        &mut self,
+        marker: &Marker,
+        desired: &Desired,
+        patience: Patience<'_>,
+    ) -> Result<(), EtcdError> {
+        if matches!(marker, Marker::Executed { .. })
+            && let Err(error) =
+                self.agent(desired, "listening for stragglers", Patience { until: Instant::now(), ..patience }).await
+        {
+            // The record in etcd tells them later; the start does not depend on this.
+            (patience.progress)(&format!("{error}, ignoring"));
+        }
+        Ok(marker::write(&self.paths, marker)?)
+    }
+
+    fn render(&self, file: &RenderedFile) -> Result<(), EtcdError> {
+        let owner = match (&self.account, file.owner) {
+            (Account::Own, _) | (_, Owner::Root) => None,
+            (Account::Named(name), Owner::Etcd) => {
+                let user = nix::unistd::User::from_name(name).ok().flatten();
+                let user = user.ok_or_else(|| EtcdError::NoUser(name.clone()))?;
+                Some((user.uid.as_raw(), user.gid.as_raw()))
+            }
+        };
+        if let Some(directory) = file.path.parent() {
+            // The files guard themselves; the unit's user has to get at them.
+            durable::directory(directory, 0o755)?;
+        }
+        Ok(durable::replace(&file.path, &file.content, file.mode, owner)?)
+    }
+
+    /// The agent for `desired`, listening.
+    async fn agent(&mut self, desired: &Desired, what: &str, patience: Patience<'_>) -> Result<&Agent, EtcdError> {
+        let agent = match self.agent.take().filter(|agent| agent.desired() == desired) {
+            Some(agent) => agent,
+            None => self.listen(desired, what, patience).await?,
+        };
+        Ok(self.agent.insert(agent))
+    }
+
+    /// The address may not be there yet on first boot, so it is tried until the deadline.
+    async fn listen(&self, desired: &Desired, what: &str, patience: Patience<'_>) -> Result<Agent, EtcdError> {
+        let material = self.material()?;
+        let mut said = String::new();
+        loop {
+            match Agent::listen(desired, &self.paths, &material).await {
+                Err(EtcdError::Listen { address, source }) if Instant::now() + PAUSE < patience.until => {
+                    pause(what, format!("the address {address} ({source})"), &mut said, patience).await?;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    async fn await_quorum(&self, desired: &Desired, what: &str, patience: Patience<'_>) -> Result<(), EtcdError> {
+        let material = self.material()?;
+        let mut said = String::new();
+        loop {
+            let read = async { Endpoint::open(&desired.me, desired.address, &material).await?.view().await };
+            match read.await {
+                Ok(_) => return Ok(()),
+                Err(error) => pause(what, error.to_string(), &mut said, patience).await?,
+            }
+        }
+    }
+
+    async fn add_learner(
+        &self,
+        desired: &Desired,
+        cluster: u64,
+        peer_url: &str,
+        what: &str,
+        patience: Patience<'_>,
+    ) -> Result<(), EtcdError> {
+        let mut said = String::new();
+        loop {
+            let Some((endpoint, view)) = self.voter(desired, cluster).await? else {
+                pause(what, "a member that reads with quorum".into(), &mut said, patience).await?;
+                continue;
+            };
+            // Listed already: by an earlier attempt whose answer was lost. Adding is not idempotent, so the list is read first.
+            if view.members.iter().any(|listed| listed.peer_urls.iter().any(|url| url == peer_url)) {
+                return Ok(());
+            }
+            if let Some(learner) = view.members.iter().find(|listed| listed.role == Role::Learner) {
+                pause(what, format!("learner {:x} becoming a voter", learner.id), &mut said, patience).await?;
+                continue;
+            }
+            match endpoint.add_learner(peer_url).await {
+                // The next pass reads it in the list.
+                Ok(()) | Err(ClientError::TimedOut { .. }) => {}
+                Err(error) => pause(what, error.to_string(), &mut said, patience).await?,
+            }
+        }
+    }
+
+    async fn promote(
+        &self,
+        desired: &Desired,
+        cluster: u64,
+        member: u64,
+        what: &str,
+        patience: Patience<'_>,
+    ) -> Result<(), EtcdError> {
+        let mut said = String::new();
+        loop {
+            let Some((endpoint, view)) = self.voter(desired, cluster).await? else {
+                pause(what, "a member that reads with quorum".into(), &mut said, patience).await?;
+                continue;
+            };
+            match view.member(member) {
+                Some(listed) if listed.role == Role::Voter => return Ok(()),
+                Some(_) => {}
+                None => {
+                    let why = format!("member {member:x} is no longer listed");
+                    return Err(EtcdError::Refused { what: what.to_owned(), why });
+                }
+            }
+            match endpoint.promote(member).await {
+                Ok(()) | Err(ClientError::TimedOut { .. }) => {}
+                Err(error) if error.says("in sync with leader") => {
+                    pause(what, "the learner catching up with the leader".into(), &mut said, patience).await?;
+                }
+                Err(error) => pause(what, error.to_string(), &mut said, patience).await?,
+            }
+        }
+    }
+
+    /// Another master's endpoint that reads with quorum, and its list. A member never asks itself about its own membership.
+    async fn voter(&self, desired: &Desired, cluster: u64) -> Result<Option<(Endpoint, View)>, EtcdError> {
+        let material = self.material()?;
+        let asked = desired.peers().map(|(name, address)| async {
+            let endpoint = Endpoint::open(name, *address, &material).await.ok()?;
+            let view = endpoint.view().await.ok()?;
+            (view.cluster == cluster).then_some((endpoint, view))
+        });
+        Ok(join_all(asked).await.into_iter().flatten().next())
+    }
+
+    fn material(&self) -> Result<Material, EtcdError> {
+        observe::read_material(&self.paths).map_err(|why| EtcdError::Refused { what: "speaking to etcd".into(), why })
+    }
+}
+
+/// Says what is awaited if that is news, and waits a little.
+async fn pause(what: &str, whom: String, said: &mut String, patience: Patience<'_>) -> Result<(), EtcdError> {
+    if Instant::now() + PAUSE >= patience.until {
+        return Err(EtcdError::Waiting { what: what.to_owned(), whom });
+    }
+    if *said != whom {
+        (patience.progress)(&format!("{what}: waiting for {whom}"));
+        *said = whom;
+    }
+    sleep(PAUSE).await;
+    Ok(())
+}

@@ -1,0 +1,151 @@
+//! The node's key, certificate and cluster CA, and the TLS configurations made of them.
+//!
+//! One certificate serves all of a master's roles; a peer is who its certificate's DNS name says, and only names
+//! of the manifest count. Pure: bytes in, configurations out.
+
+use crate::ident::NodeName;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use std::fmt;
+use std::sync::Arc;
+use x509_parser::extensions::GeneralName;
+
+/// File name of the private key, below `Paths::node_pki`.
+pub const KEY: &str = "node.key";
+/// File name of the certificate.
+pub const CERTIFICATE: &str = "node.crt";
+/// File name of the cluster CA.
+pub const CA: &str = "ca.crt";
+
+/// Key material in PEM, as it lies on the host.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Material {
+    key: Vec<u8>,
+    certificate: Vec<u8>,
+    ca: Vec<u8>,
+}
+
+impl fmt::Debug for Material {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Material").finish_non_exhaustive()
+    }
+}
+
+/// Why key material is not usable.
+#[derive(Debug, thiserror::Error)]
+pub enum MaterialError {
+    /// A PEM file does not hold what it should.
+    #[error("'{file}' holds no usable {kind}: {why}")]
+    Pem {
+        /// Its name.
+        file: &'static str,
+        /// What was looked for.
+        kind: &'static str,
+        /// The parser's words.
+        why: String,
+    },
+    /// The pieces do not fit each other.
+    #[error("the key, certificate and cluster CA do not fit together: {0}")]
+    Unfit(String),
+}
+
+impl Material {
+    /// The material of these PEM bytes.
+    pub fn new(key: Vec<u8>, certificate: Vec<u8>, ca: Vec<u8>) -> Self {
+        Self { key, certificate, ca }
+    }
+
+    /// The private key.
+    pub fn key(&self) -> &[u8] {
+        &self.key
+    }
+
+    /// The certificate.
+    pub fn certificate(&self) -> &[u8] {
+        &self.certificate
+    }
+
+    /// The cluster CA.
+    pub fn ca(&self) -> &[u8] {
+        &self.ca
+    }
+
+    /// How this master speaks to others.
+    ///
+    /// # Errors
+    /// Names the file that is not usable.
+    pub fn client(&self) -> Result<Arc<ClientConfig>, MaterialError> {
+        let (certificates, key) = self.identity()?;
+        let mut config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(unfit)?
+            .with_root_certificates(self.roots()?)
+            .with_client_auth_cert(certificates, key)
+            .map_err(unfit)?;
+        // A session of before a certificate was renewed would keep the old identity alive.
+        config.resumption = rustls::client::Resumption::disabled();
+        Ok(Arc::new(config))
+    }
+
+    /// How this master is spoken to: only by holders of a certificate of the cluster CA.
+    ///
+    /// # Errors
+    /// Names the file that is not usable.
+    pub fn server(&self) -> Result<Arc<ServerConfig>, MaterialError> {
+        let (certificates, key) = self.identity()?;
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(self.roots()?), provider.clone())
+            .build()
+            .map_err(|error| MaterialError::Unfit(error.to_string()))?;
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(unfit)?
+            .with_client_cert_verifier(verifier)
+            .with_single_cert(certificates, key)
+            .map_err(unfit)?;
+        Ok(Arc::new(config))
+    }
+
+    fn identity(&self) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), MaterialError> {
+        let certificates = certificates(CERTIFICATE, &self.certificate)?;
+        let key = PrivateKeyDer::from_pem_slice(&self.key).map_err(|error| MaterialError::Pem {
+            file: KEY,
+            kind: "private key",
+            why: error.to_string(),
+        })?;
+        Ok((certificates, key))
+    }
+
+    fn roots(&self) -> Result<RootCertStore, MaterialError> {
+        let mut roots = RootCertStore::empty();
+        for certificate in certificates(CA, &self.ca)? {
+            roots.add(certificate).map_err(unfit)?;
+        }
+        Ok(roots)
+    }
+}
+
+/// The node names that a certificate proves.
+pub fn names(certificate: &CertificateDer<'_>) -> Vec<NodeName> {
+    let Ok((_, parsed)) = x509_parser::parse_x509_certificate(certificate) else { return Vec::new() };
+    let Ok(Some(alternatives)) = parsed.subject_alternative_name() else { return Vec::new() };
+    let dns = |name: &GeneralName<'_>| match name {
+        GeneralName::DNSName(name) => name.parse().ok(),
+        _ => None,
+    };
+    alternatives.value.general_names.iter().filter_map(dns).collect()
+}
+
+fn certificates(file: &'static str, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, MaterialError> {
+    let error = |why: String| MaterialError::Pem { file, kind: "certificate", why };
+    let found: Vec<_> = CertificateDer::pem_slice_iter(pem)
+        .collect::<Result<_, _>>()
+        .map_err(|problem: rustls::pki_types::pem::Error| error(problem.to_string()))?;
+    if found.is_empty() { Err(error("there is none".into())) } else { Ok(found) }
+}
+
+fn unfit(error: rustls::Error) -> MaterialError {
+    MaterialError::Unfit(error.to_string())
+}

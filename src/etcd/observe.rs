@@ -1,0 +1,174 @@
+//! Looking at this host's member and, as far as needed, at the others. Changes nothing.
+//!
+//! A converged member costs one connection to itself. Only when it does not read with quorum are the other masters
+//! asked, all at once, each with a deadline of about a second, so that dead peers do not add up.
+
+use super::client::Endpoint;
+use super::cluster::{PeerSeen, Role, View};
+use super::genesis::marker;
+use super::material::{CA, CERTIFICATE, KEY, Material};
+use super::{DataDirectory, Desired, Local, Observed, Places, probe};
+use crate::file::ObservedFile;
+use crate::ident::Digest;
+use crate::paths::Paths;
+use crate::systemd::UnitState;
+use futures_util::future::{join, join_all};
+use nix::sys::statfs::{self, FsType};
+use nix::sys::statvfs::{self, FsFlags};
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+/// Looks at everything that [`super::plan::plan`] needs.
+pub async fn observe(desired: &Desired, paths: &Paths, unit: UnitState) -> Observed {
+    let material = read_material(paths);
+    let places = places(paths);
+    let files = ["environment", KEY, CERTIFICATE, CA].map(|name| places.run.join(name));
+    let mut seen = Observed {
+        data: data_directory(paths),
+        held: marker::read(paths),
+        unit,
+        files: files.into_iter().map(|path| (path.clone(), observe_file(&path))).collect(),
+        local: Local::Silent { why: "not asked: this master has no usable certificate".into() },
+        peers: BTreeMap::new(),
+        view: None,
+        places,
+        material,
+    };
+    if let Ok(material) = &seen.material {
+        (seen.local, seen.view) = local(desired, material).await;
+        if seen.view.is_none() {
+            (seen.peers, seen.view) = others(desired, material).await;
+        }
+    }
+    seen
+}
+
+/// The paths that rendered files name.
+pub fn places(paths: &Paths) -> Places {
+    Places { run: paths.etcd_run(), data: paths.etcd_data() }
+}
+
+/// The node's key material, or why it cannot be used.
+pub fn read_material(paths: &Paths) -> Result<Material, String> {
+    let read = |name: &str| {
+        let path = paths.node_pki().join(name);
+        std::fs::read(&path).map_err(|error| format!("cannot read '{}': {error}", path.display()))
+    };
+    let material = Material::new(read(KEY)?, read(CERTIFICATE)?, read(CA)?);
+    material.client().map_err(|error| error.to_string())?;
+    Ok(material)
+}
+
+/// What is in the etcd data directory, if its storage is proven to be writable and to last.
+pub fn data_directory(paths: &Paths) -> DataDirectory {
+    let data = paths.etcd_data();
+    let unknown = |path: &Path, error: std::io::Error| DataDirectory::Unknown {
+        why: format!("cannot read '{}': {error}", path.display()),
+    };
+    if let Err(why) = lasting_storage(&data) {
+        return DataDirectory::Unknown { why };
+    }
+    let entries = match std::fs::read_dir(data.join("member")) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return if data.is_dir() { DataDirectory::Empty } else { DataDirectory::Absent };
+        }
+        Err(error) => return unknown(&data, error),
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        match entry {
+            Ok(entry) => found.push(entry.file_name().to_string_lossy().into_owned()),
+            Err(error) => return unknown(&data, error),
+        }
+    }
+    let wal = data.join("member/wal");
+    match std::fs::read_dir(&wal) {
+        Ok(mut logs) => {
+            if logs.any(|log| log.is_ok_and(|log| log.path().extension().is_some_and(|end| end == "wal"))) {
+                return DataDirectory::HasWal;
+            }
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return unknown(&wal, error),
+    }
+    // etcd creates these two before its first log: a start that ended between is no member yet.
+    match found.iter().find(|name| !["snap", "wal.tmp"].contains(&name.as_str())) {
+        Some(name) => DataDirectory::Foreign { found: format!("member/{name}") },
+        None if snapshots(&data) => DataDirectory::Foreign { found: "member/snap".into() },
+        None => DataDirectory::Empty,
+    }
+}
+
+/// Whether the snapshot directory holds a snapshot; the database file alone is created before the first log.
+fn snapshots(data: &Path) -> bool {
+    std::fs::read_dir(data.join("member/snap")).is_ok_and(|mut files| {
+        files.any(|file| file.is_ok_and(|file| file.path().extension().is_some_and(|end| end == "snap")))
+    })
+}
+
+/// An unmounted data partition shows as a read-only image or as memory; on either an empty directory proves nothing.
+fn lasting_storage(data: &Path) -> Result<(), String> {
+    let existing = data.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"));
+    let unknown = |errno: nix::Error| format!("cannot examine the storage of '{}': {errno}", data.display());
+    let volume = statvfs::statvfs(existing).map_err(unknown)?;
+    if volume.flags().contains(FsFlags::ST_RDONLY) {
+        return Err(format!("'{}' lies on read-only storage; is the data partition mounted?", data.display()));
+    }
+    let kind: FsType = statfs::statfs(existing).map_err(unknown)?.filesystem_type();
+    if [statfs::TMPFS_MAGIC, RAMFS_MAGIC].contains(&kind) {
+        return Err(format!("'{}' lies in memory; is the data partition mounted?", data.display()));
+    }
+    Ok(())
+}
+
+/// linux/magic.h; nix names only tmpfs.
+const RAMFS_MAGIC: FsType = FsType(0x8584_58f6);
+
+fn observe_file(path: &PathBuf) -> ObservedFile {
+    let read =
+        || Ok::<_, std::io::Error>((std::fs::read(path)?, std::fs::metadata(path)?.permissions().mode() & 0o7777));
+    match read() {
+        Ok((content, mode)) => ObservedFile::Present { digest: Digest::of(&content), mode },
+        Err(error) if error.kind() == ErrorKind::NotFound => ObservedFile::Absent,
+        Err(error) => ObservedFile::Unknown { why: error.to_string() },
+    }
+}
+
+async fn local(desired: &Desired, material: &Material) -> (Local, Option<View>) {
+    let endpoint = match Endpoint::open(&desired.me, desired.address, material).await {
+        Ok(endpoint) => endpoint,
+        Err(error) => return (Local::Silent { why: error.to_string() }, None),
+    };
+    let status = match endpoint.status().await {
+        Ok(status) => status,
+        Err(error) => return (Local::Silent { why: error.to_string() }, None),
+    };
+    // A learner serves no linearizable read; the voters are asked instead.
+    let view = if status.role == Role::Voter { endpoint.view().await.ok() } else { None };
+    (Local::Answers(status), view)
+}
+
+async fn others(desired: &Desired, material: &Material) -> (BTreeMap<crate::ident::NodeName, PeerSeen>, Option<View>) {
+    let Ok(tls) = material.client() else { return (BTreeMap::new(), None) };
+    let asked = desired.peers().map(|(name, address)| {
+        let port = probe::members(&tls, name, *address);
+        let view = async {
+            let endpoint = Endpoint::open(name, *address, material).await.ok()?;
+            endpoint.view().await.ok()
+        };
+        async move {
+            let (port, view) = join(port, view).await;
+            (name.clone(), port, view)
+        }
+    });
+    let mut peers = BTreeMap::new();
+    let mut found: Option<View> = None;
+    for (name, port, view) in join_all(asked).await {
+        peers.insert(name, port);
+        found = found.or(view);
+    }
+    (peers, found)
+}

@@ -1,0 +1,141 @@
+//! What `quorate status` says about etcd: members, roles, health, quorum.
+
+use super::client::Endpoint;
+use super::cluster::{Evidence, Role, evidence};
+use super::material::Material;
+use super::{Desired, LocalStatus, Observed, peer_url};
+use crate::ident::NodeName;
+use crate::manifest::EtcdPhase;
+use futures_util::future::join_all;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Whether the cluster can decide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Quorum {
+    /// A linearizable read succeeded.
+    Held,
+    /// A cluster shows itself and no such read succeeded.
+    Lost,
+    /// There is no cluster yet.
+    Unformed,
+    /// Nobody shows a cluster, and not everybody answered.
+    Unknown,
+}
+
+/// How one member answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Health {
+    /// It answers and knows a leader.
+    Healthy,
+    /// It answers and knows none.
+    Leaderless,
+    /// It does not answer this master.
+    Unreachable,
+}
+
+/// One line of the cluster table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MemberSummary {
+    /// Name, or the peer URL of a member that has never started.
+    pub name: String,
+    /// Member id in hexadecimal, when listed.
+    pub id: Option<String>,
+    /// Voter or learner, when listed.
+    pub role: Option<Role>,
+    /// How it answers.
+    pub health: Health,
+    /// Whether it leads.
+    pub leader: Leading,
+    /// Its version, when it answers.
+    pub version: Option<String>,
+}
+
+/// Whether a member leads the cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Leading {
+    /// It is the leader.
+    Leader,
+    /// It follows.
+    Follower,
+}
+
+/// The etcd part of the status document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Summary {
+    /// The etcd cluster id in hexadecimal, once known.
+    pub cluster: Option<String>,
+    /// Whether the cluster can decide.
+    pub quorum: Quorum,
+    /// Every listed member and every master of the manifest.
+    pub members: Vec<MemberSummary>,
+    /// What the administrator should do some time soon.
+    pub advice: Vec<String>,
+}
+
+/// Asks every member how it is, all at once, and joins that with what was observed.
+pub async fn summary(desired: &Desired, seen: &Observed) -> Summary {
+    let answers = match &seen.material {
+        Ok(material) => ask_all(desired, material).await,
+        Err(_) => BTreeMap::new(),
+    };
+    summarise(desired, seen, &answers)
+}
+
+async fn ask_all(desired: &Desired, material: &Material) -> BTreeMap<NodeName, LocalStatus> {
+    let asked = desired.members.iter().map(|(name, address)| async move {
+        let endpoint = Endpoint::open(name, *address, material).await.ok()?;
+        Some((name.clone(), endpoint.status().await.ok()?))
+    });
+    join_all(asked).await.into_iter().flatten().collect()
+}
+
+fn summarise(desired: &Desired, seen: &Observed, answers: &BTreeMap<NodeName, LocalStatus>) -> Summary {
+    let (cluster, quorum) = match evidence(seen.view.as_ref(), &seen.peers) {
+        Evidence::Quorum(view) => (Some(view.cluster), Quorum::Held),
+        Evidence::NoQuorum { cluster } => (Some(cluster), Quorum::Lost),
+        Evidence::Forming | Evidence::None => (None, Quorum::Unformed),
+        Evidence::Unknown => (None, Quorum::Unknown),
+    };
+    let leader = seen.view.as_ref().map(|view| view.leader);
+    let line = |name: String, id: Option<u64>, role: Option<Role>, answer: Option<&LocalStatus>| MemberSummary {
+        name,
+        id: id.map(|id| format!("{id:x}")),
+        role: role.or(answer.map(|answer| answer.role)),
+        health: match answer {
+            Some(answer) if answer.leader.is_some() => Health::Healthy,
+            Some(_) => Health::Leaderless,
+            None => Health::Unreachable,
+        },
+        leader: if id.is_some() && id == leader { Leading::Leader } else { Leading::Follower },
+        version: answer.map(|answer| answer.version.clone()),
+    };
+    let listed = seen.view.as_ref().map_or(&[][..], |view| &view.members);
+    let mut members: Vec<_> = desired
+        .members
+        .iter()
+        .map(|(name, address)| {
+            let url = peer_url(*address);
+            let entry = listed.iter().find(|entry| entry.peer_urls.contains(&url));
+            line(name.to_string(), entry.map(|entry| entry.id), entry.map(|entry| entry.role), answers.get(name))
+        })
+        .collect();
+    let urls: Vec<_> = desired.members.values().map(|address| peer_url(*address)).collect();
+    for entry in listed.iter().filter(|entry| !entry.peer_urls.iter().any(|url| urls.contains(url))) {
+        let name = if entry.name.is_empty() { entry.peer_urls.join(",") } else { entry.name.clone() };
+        members.push(line(format!("{name} (not in the manifest)"), Some(entry.id), Some(entry.role), None));
+    }
+    let mut advice = Vec::new();
+    if let (EtcdPhase::Genesis, Quorum::Held, Some(cluster)) = (&desired.phase, quorum, cluster) {
+        advice.push(format!(
+            "seal the manifest: write 'etcd: {{ formed: {{ clusterId: {cluster:016x} }} }}' in the next generation, so that \
+             this cluster is never formed again"
+        ));
+    }
+    Summary { cluster: cluster.map(|cluster| format!("{cluster:016x}")), quorum, members, advice }
+}

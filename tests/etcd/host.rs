@@ -1,0 +1,192 @@
+//! One master: its disk, its etcd process in the place of `quorate-etcd.service`, and the reconcile loop.
+
+use crate::world::{World, address, desired, name};
+use quorate::etcd::driver::{Account, Driver, Patience};
+use quorate::etcd::summary::Summary;
+use quorate::etcd::{self, Action, Desired, EtcdError, Observed};
+use quorate::paths::Paths;
+use quorate::plan::Plan;
+use quorate::systemd::{UnitState, Verb};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+use tokio::net::UnixDatagram;
+use tokio::time::{Instant, timeout};
+
+/// Rounds of one run, as reconcile bounds them.
+const ROUNDS: usize = 12;
+
+pub struct Host {
+    pub desired: Desired,
+    pub paths: Paths,
+    pub log: Vec<String>,
+    driver: Driver,
+    binary: PathBuf,
+    unit: Option<Process>,
+    born: Instant,
+}
+
+struct Process {
+    child: Child,
+    notify: UnixDatagram,
+    ready: bool,
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _gone = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
+/// How a run of the loop ended.
+#[derive(Debug)]
+pub enum Ended {
+    Converged,
+    Blocked(Plan<Action>),
+    Failed(EtcdError),
+}
+
+impl Host {
+    pub fn new(world: &World, me: u8, masters: &[u8]) -> Self {
+        let root = world.place.path().join(name(me).as_str());
+        let paths = Paths::below(&root);
+        for directory in [paths.etcd_data(), paths.run(), paths.state()] {
+            std::fs::create_dir_all(directory).unwrap();
+        }
+        world.issue(&paths.node_pki(), name(me).as_str(), address(me));
+        Self {
+            desired: desired(me, masters, 1),
+            driver: Driver::new(paths.clone(), Account::Own),
+            paths,
+            log: Vec::new(),
+            binary: world.etcd.clone(),
+            unit: None,
+            born: Instant::now(),
+        }
+    }
+
+    /// Observe, plan, execute, until nothing is left to do or `patience` runs out.
+    pub async fn reconcile(&mut self, patience: Duration) -> Ended {
+        let until = Instant::now() + patience;
+        let mut plan = Plan::default();
+        for _ in 0..ROUNDS {
+            plan = self.plan().await;
+            if plan.is_empty() {
+                return Ended::Converged;
+            }
+            if plan.steps.is_empty() {
+                break;
+            }
+            for step in plan.steps.clone() {
+                if let Err(error) = self.execute(&step.action, until).await {
+                    return Ended::Failed(error);
+                }
+            }
+        }
+        Ended::Blocked(plan)
+    }
+
+    pub async fn observe(&mut self) -> Observed {
+        let unit = self.unit_state();
+        self.driver.observe(&self.desired, unit).await
+    }
+
+    pub async fn plan(&mut self) -> Plan<Action> {
+        let seen = self.observe().await;
+        etcd::plan::plan(&self.desired, &seen)
+    }
+
+    pub async fn summary(&mut self) -> Summary {
+        let seen = self.observe().await;
+        etcd::summary::summary(&self.desired, &seen).await
+    }
+
+    pub async fn execute(&mut self, action: &Action, until: Instant) -> Result<(), EtcdError> {
+        let name = self.desired.me.clone();
+        println!("[{:.3}] {name}: {action}", self.born.elapsed().as_secs_f64());
+        self.log.push(action.to_string());
+        if let Action::Unit(unit) = action {
+            match unit.verb {
+                Verb::Start | Verb::ResetAndStart => self.start(until).await,
+                Verb::Stop => self.unit = None,
+                Verb::Reload => unreachable!("etcd has nothing to reload"),
+            }
+            return Ok(());
+        }
+        let born = self.born;
+        let progress = |what: &str| println!("[{:.3}] {name}: {what}", born.elapsed().as_secs_f64());
+        self.driver.execute(action, &self.desired, Patience { until, progress: &progress }).await
+    }
+
+    /// A new quorate process: what only lived in memory is gone.
+    pub fn restart_quorate(&mut self) {
+        self.driver = Driver::new(self.paths.clone(), Account::Own);
+    }
+
+    /// SIGKILL to etcd and to quorate, as a power cut does; /run is empty afterwards.
+    pub fn crash(&mut self) {
+        self.unit = None;
+        self.restart_quorate();
+        std::fs::remove_dir_all(self.paths.run()).unwrap();
+        std::fs::create_dir_all(self.paths.run()).unwrap();
+    }
+
+    /// The host is reinstalled: no data, no marker, the same key material from the same drop.
+    pub fn wipe(&mut self) {
+        self.crash();
+        for directory in [self.paths.etcd_data(), self.paths.markers()] {
+            if directory.exists() {
+                std::fs::remove_dir_all(&directory).unwrap();
+            }
+        }
+        std::fs::create_dir_all(self.paths.etcd_data()).unwrap();
+    }
+
+    fn unit_state(&mut self) -> UnitState {
+        let Some(process) = &mut self.unit else { return UnitState::Inactive };
+        if let Some(status) = process.child.try_wait().unwrap() {
+            self.unit = None;
+            return match status.success() {
+                true => UnitState::Inactive,
+                false => UnitState::Failed { result: "exit-code".into() },
+            };
+        }
+        process.hear();
+        if process.ready { UnitState::Active } else { UnitState::Changing }
+    }
+
+    /// What the start job does: the environment file, the program, and waiting for READY=1.
+    async fn start(&mut self, until: Instant) {
+        let environment = std::fs::read_to_string(self.paths.etcd_run().join("environment")).unwrap();
+        let socket = self.paths.run().join("notify");
+        let _old = std::fs::remove_file(&socket);
+        let notify = UnixDatagram::bind(&socket).unwrap();
+        let log = std::fs::File::create(self.paths.state().join("etcd.log")).unwrap();
+        let child = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL", "--"])
+            .arg(&self.binary)
+            .env_clear()
+            .env("NOTIFY_SOCKET", &socket)
+            .envs(environment.lines().filter_map(|line| line.split_once('=')))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        self.unit = Some(Process { child, notify, ready: false });
+        while Instant::now() < until && self.unit_state() == UnitState::Changing {
+            let Some(process) = &self.unit else { return };
+            let _heard = timeout(Duration::from_millis(100), process.notify.readable()).await;
+        }
+    }
+}
+
+impl Process {
+    fn hear(&mut self) {
+        let mut message = [0; 256];
+        while let Ok(length) = self.notify.try_recv(&mut message) {
+            self.ready |= message[..length].starts_with(b"READY=1");
+        }
+    }
+}

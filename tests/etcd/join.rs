@@ -1,0 +1,1 @@
+//! Masters that come to a cluster that exists.

@@ -1,0 +1,96 @@
+//! One test's world: a network namespace, a cluster CA, and the manifests of its masters.
+
+use quorate::etcd::Desired;
+use quorate::ident::{Digest, Generation, NodeName};
+use quorate::manifest::EtcdPhase;
+use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use std::future::Future;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The newest packaged etcd; the one that the demo uses.
+pub const NEWEST: &str = "forky";
+
+/// The etcd binary of one Debian suite, installed into the cache if need be; or why there is none.
+pub fn etcd(suite: &str) -> Result<PathBuf, String> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/etcd/install.sh");
+    let run = Command::new(script).arg(suite).output().map_err(|error| error.to_string())?;
+    if run.status.success() {
+        Ok(PathBuf::from(String::from_utf8_lossy(&run.stdout).trim()))
+    } else {
+        Err(format!("no etcd of {suite}: {}", String::from_utf8_lossy(&run.stderr).lines().last().unwrap_or("")))
+    }
+}
+
+/// Runs `test` in a network namespace of this thread's own, with the etcd of `suite`. Prints SKIPPED and why when
+/// that cannot be had.
+pub fn with_etcd<F: Future<Output = ()>>(suite: &str, test: impl FnOnce(World) -> F) {
+    let binary = match etcd(suite) {
+        Ok(binary) => binary,
+        Err(why) => return println!("SKIPPED: {why}"),
+    };
+    if let Err(errno) = nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET) {
+        return println!("SKIPPED: no network namespace of its own (root is needed): {errno}");
+    }
+    assert!(Command::new("ip").args(["link", "set", "lo", "up"]).status().unwrap().success());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(test(World::new(binary)));
+}
+
+/// The cluster CA, a directory for everything, and the etcd binary.
+pub struct World {
+    pub etcd: PathBuf,
+    pub place: tempfile::TempDir,
+    ca: Issuer<'static, KeyPair>,
+    ca_pem: String,
+}
+
+impl World {
+    fn new(etcd: PathBuf) -> Self {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, "test cluster CA");
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let ca_pem = params.self_signed(&key).unwrap().pem();
+        Self { etcd, place: tempfile::tempdir().unwrap(), ca: Issuer::new(params, key), ca_pem }
+    }
+
+    /// Puts the key material of `name` where `quorate pki` and the drop put it.
+    pub fn issue(&self, directory: &Path, name: &str, address: IpAddr) {
+        std::fs::create_dir_all(directory).unwrap();
+        let key = KeyPair::generate().unwrap();
+        let names = vec![name.to_owned(), address.to_string(), "127.0.0.1".to_owned()];
+        let mut params = CertificateParams::new(names).unwrap();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        let certificate = params.signed_by(&key, &self.ca).unwrap();
+        std::fs::write(directory.join("node.key"), key.serialize_pem()).unwrap();
+        std::fs::write(directory.join("node.crt"), certificate.pem()).unwrap();
+        std::fs::write(directory.join("ca.crt"), &self.ca_pem).unwrap();
+    }
+}
+
+/// The address of master number `number`.
+pub fn address(number: u8) -> IpAddr {
+    IpAddr::V4(Ipv4Addr::new(127, 0, 1, number))
+}
+
+/// The name of master number `number`.
+pub fn name(number: u8) -> NodeName {
+    format!("m{number}").parse().unwrap()
+}
+
+/// What a manifest of these masters asks of master `me`.
+pub fn desired(me: u8, masters: &[u8], generation: u64) -> Desired {
+    Desired {
+        me: name(me),
+        address: address(me),
+        members: masters.iter().map(|number| (name(*number), address(*number))).collect(),
+        phase: EtcdPhase::Genesis,
+        cluster: "3f0c6a52-5d0e-4b8e-9a3f-6f2f7a1d9c10".parse().unwrap(),
+        generation: Generation(generation),
+        digest: Digest::of(format!("{masters:?} {generation}").as_bytes()),
+    }
+}
