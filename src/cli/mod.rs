@@ -7,6 +7,7 @@
 pub mod check;
 mod exit;
 pub mod init;
+pub mod install;
 mod report;
 pub mod tolerance;
 
@@ -29,6 +30,8 @@ pub enum Verb {
     Init(init::InitArgs),
     /// Check a manifest: format, meaning, quorum policy; offline
     Check(check::CheckArgs),
+    /// Put quorate into an operating system tree: the image build step
+    Install(install::InstallArgs),
     /// Print how many masters may be lost for each count, and which counts are accepted
     Tolerance(tolerance::ToleranceArgs),
 }
@@ -42,6 +45,7 @@ impl Cli {
         match self.verb {
             Verb::Init(args) => init::run(&args),
             Verb::Check(args) => check::run(&args),
+            Verb::Install(args) => install::run(&args),
             Verb::Tolerance(args) => tolerance::run(&args),
         }
     }

@@ -1,0 +1,90 @@
+//! `quorate install`: the image build step.
+
+use super::Exit;
+use crate::image::install::{RunningSystem, Tree};
+use crate::image::{Content, Payload, Standing, layout};
+use anyhow::Context as _;
+use std::path::{Path, PathBuf};
+
+/// Puts quorate into an operating system tree: programs, units, presets, trust.
+#[derive(Debug, clap::Args)]
+pub struct InstallArgs {
+    /// The root directory of the tree.
+    #[arg(long, value_name = "ROOT")]
+    root: PathBuf,
+    /// The allowed_signers file whose keys may sign manifests for this image.
+    #[arg(long, value_name = "FILE")]
+    trust: PathBuf,
+    /// The VRRP daemon to place; without it, the one beside this program.
+    #[arg(long, value_name = "PATH")]
+    vrrpd: Option<PathBuf>,
+    /// Only compare: exit 0 when the tree is as it should be, 4 when it is not.
+    #[arg(long)]
+    check: bool,
+    /// Allow ROOT to be the running system, as in a container build.
+    #[arg(long)]
+    yes: bool,
+    /// Report as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What was found, and done, about one path.
+#[derive(Debug, serde::Serialize)]
+struct Report {
+    path: PathBuf,
+    found: Standing,
+    placed: bool,
+}
+
+/// Runs the verb.
+///
+/// # Errors
+/// When the tree is refused or cannot be written; what was placed before stays and the next run goes on from there.
+pub fn run(args: &InstallArgs) -> anyhow::Result<Exit> {
+    let program = std::env::current_exe().context("cannot find the running program")?;
+    let vrrpd = args.vrrpd.clone().unwrap_or_else(|| program.with_file_name("quorate-vrrpd"));
+    let running = if args.yes { RunningSystem::Allowed } else { RunningSystem::Refused };
+    let tree = Tree::open(&args.root, running)?;
+    let payload = Payload::read(&program, &vrrpd, &args.trust)?;
+    let mut reports = Vec::new();
+    for entry in layout::table(&payload, &tree.network_files()?) {
+        let found = if args.check { tree.standing(&entry)? } else { tree.place(&entry)? };
+        let placed = !args.check && found != Standing::Same;
+        if !args.json {
+            println!("{:<10} /{}{}", word(found, placed), entry.path.display(), detail(&entry.content));
+        }
+        reports.push(Report { path: entry.path, found, placed });
+    }
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&reports)?);
+    } else {
+        println!("{}", summary(&reports));
+        if !tree.has(Path::new("usr/bin/etcd")) {
+            println!("note: the tree has no /usr/bin/etcd; quorate-etcd.service needs it, 3.5.30 or newer");
+        }
+    }
+    let different = reports.iter().any(|report| report.found != Standing::Same);
+    Ok(if args.check && different { Exit::Pending } else { Exit::Fine })
+}
+
+fn word(found: Standing, placed: bool) -> String {
+    match (found, placed) {
+        (Standing::Missing, true) => "placed".into(),
+        (_, true) => "replaced".into(),
+        (found, false) => found.to_string(),
+    }
+}
+
+fn detail(content: &Content<'_>) -> String {
+    match content {
+        Content::File { bytes, mode } => format!("  ({mode:04o}, {} bytes)", bytes.len()),
+        Content::Link { target } => format!("  -> {}", target.display()),
+    }
+}
+
+fn summary(reports: &[Report]) -> String {
+    let placed = reports.iter().filter(|report| report.placed).count();
+    let same = reports.iter().filter(|report| report.found == Standing::Same).count();
+    format!("{placed} placed, {same} unchanged, {} not as they should be", reports.len() - placed - same)
+}

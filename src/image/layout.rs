@@ -1,0 +1,133 @@
+//! The table of what `quorate install` places in a tree.
+//!
+//! Everything but the links lands below `/usr`, so that a verity-protected image covers it and an empty or volatile
+//! `/etc` loses nothing. The links in `/etc/systemd/system` are what `systemctl preset` would make of the preset;
+//! they are placed because the tree's systemctl is never run, and derived from the units, so that there is one
+//! place that says what is enabled.
+//!
+//! The texts are those of `units/`, compiled in: the program and its units cannot come from different versions.
+
+use super::{Content, Entry, Payload};
+use std::path::{Path, PathBuf};
+
+/// The units as they land in `/usr/lib/systemd/system`.
+const UNITS: [(&str, &str); 4] = [
+    ("quorate-firstboot.service", include_str!("../../units/quorate-firstboot.service")),
+    ("quorate-reconcile.service", include_str!("../../units/quorate-reconcile.service")),
+    ("quorate-reconcile.timer", include_str!("../../units/quorate-reconcile.timer")),
+    ("quorate-reconcile.path", include_str!("../../units/quorate-reconcile.path")),
+];
+
+/// Further texts, below `/usr/lib`.
+const TEXTS: [(&str, &str); 6] = [
+    ("systemd/system-preset/50-quorate.preset", PRESET),
+    ("tmpfiles.d/quorate.conf", include_str!("../../units/tmpfiles.conf")),
+    ("sysusers.d/quorate.conf", include_str!("../../units/sysusers.conf")),
+    ("systemd/system/etcd.service.d/50-quorate.conf", include_str!("../../units/etcd.service.conf")),
+    ("systemd/system/quorate-firstboot.service.d/10-sandbox.conf", RECONCILE_SANDBOX),
+    ("systemd/system/quorate-reconcile.service.d/10-sandbox.conf", RECONCILE_SANDBOX),
+];
+
+const PRESET: &str = include_str!("../../units/50-quorate.preset");
+const RECONCILE_SANDBOX: &str = include_str!("../../units/reconcile-sandbox.conf");
+const NETWORKD_KEEP: &str = include_str!("../../units/networkd-keep.conf");
+
+const PROGRAM_MODE: u32 = 0o755;
+const TEXT_MODE: u32 = 0o644;
+
+/// The whole table. `networks` are the names of the tree's own `.network` files: each of them would otherwise make
+/// systemd-networkd take the VIP off its link.
+pub fn table<'a>(payload: &'a Payload, networks: &[String]) -> Vec<Entry<'a>> {
+    let file = |path: PathBuf, bytes: &'a [u8], mode| Entry { path, content: Content::File { bytes, mode } };
+    let lib = Path::new("usr/lib");
+    let mut table = vec![
+        file("usr/bin/quorate".into(), &payload.quorate, PROGRAM_MODE),
+        file("usr/lib/quorate/quorate-vrrpd".into(), &payload.vrrpd, PROGRAM_MODE),
+        file("usr/lib/quorate/trust/allowed_signers".into(), &payload.trust, TEXT_MODE),
+    ];
+    table.extend(
+        UNITS.iter().map(|(name, text)| file(lib.join("systemd/system").join(name), text.as_bytes(), TEXT_MODE)),
+    );
+    table.extend(TEXTS.iter().map(|(path, text)| file(lib.join(path), text.as_bytes(), TEXT_MODE)));
+    table.extend(networks.iter().map(|name| {
+        let path = lib.join("systemd/network").join(format!("{name}.d/50-quorate.conf"));
+        file(path, NETWORKD_KEEP.as_bytes(), TEXT_MODE)
+    }));
+    table.extend(enabled().map(|(path, target)| Entry { path, content: Content::Link { target } }));
+    table
+}
+
+/// The links that enable what the preset enables, as the `[Install]` sections ask for.
+fn enabled() -> impl Iterator<Item = (PathBuf, PathBuf)> {
+    let enabled = |name: &&(&str, &str)| PRESET.lines().any(|line| line.strip_prefix("enable ") == Some(name.0));
+    UNITS.iter().filter(enabled).flat_map(|(name, text)| {
+        let wanted = text.lines().filter_map(|line| line.strip_prefix("WantedBy=")).map(|target| (target, "wants"));
+        let required =
+            text.lines().filter_map(|line| line.strip_prefix("RequiredBy=")).map(|target| (target, "requires"));
+        wanted.chain(required).map(move |(target, kind)| {
+            let link = Path::new("etc/systemd/system").join(format!("{target}.{kind}")).join(name);
+            (link, Path::new("/usr/lib/systemd/system").join(name))
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::paths::Paths;
+    use std::collections::BTreeSet;
+
+    fn payload() -> Payload {
+        Payload { quorate: b"q".to_vec(), vrrpd: b"v".to_vec(), trust: b"t".to_vec() }
+    }
+
+    #[test]
+    fn no_path_stands_twice_and_none_is_absolute() {
+        let payload = payload();
+        let table = table(&payload, &["10-lan.network".into()]);
+        let paths: BTreeSet<_> = table.iter().map(|entry| entry.path.clone()).collect();
+        assert_eq!(paths.len(), table.len());
+        assert!(paths.iter().all(|path| path.is_relative()));
+    }
+
+    #[test]
+    fn files_land_below_usr_and_only_links_in_etc() {
+        for entry in table(&payload(), &["10-lan.network".into()]) {
+            let etc = entry.path.starts_with("etc");
+            assert_eq!(etc, matches!(entry.content, Content::Link { .. }), "{}", entry.path.display());
+            assert!(etc || entry.path.starts_with("usr"), "{}", entry.path.display());
+        }
+    }
+
+    #[test]
+    fn trust_lands_where_the_host_reads_it() {
+        let payload = payload();
+        let place = Paths::below("").allowed_signers();
+        assert!(table(&payload, &[]).iter().any(|entry| entry.path == place));
+    }
+
+    #[test]
+    fn everything_the_preset_names_is_a_unit_and_gets_its_links() {
+        let links: Vec<_> = enabled().map(|(link, _)| link.display().to_string()).collect();
+        assert_eq!(
+            links,
+            [
+                "etc/systemd/system/multi-user.target.wants/quorate-firstboot.service",
+                "etc/systemd/system/boot-complete.target.requires/quorate-firstboot.service",
+                "etc/systemd/system/timers.target.wants/quorate-reconcile.timer",
+                "etc/systemd/system/paths.target.wants/quorate-reconcile.path",
+            ]
+        );
+        for name in PRESET.lines().filter_map(|line| line.strip_prefix("enable ")) {
+            assert!(links.iter().any(|link| link.ends_with(name)), "{name} is enabled but has no [Install]");
+        }
+    }
+
+    #[test]
+    fn each_network_file_of_the_tree_keeps_the_vip() {
+        let payload = payload();
+        let table = table(&payload, &["10-lan.network".into()]);
+        let place = Path::new("usr/lib/systemd/network/10-lan.network.d/50-quorate.conf");
+        assert!(table.iter().any(|entry| entry.path == place));
+    }
+}
