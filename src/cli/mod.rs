@@ -8,6 +8,7 @@ pub mod check;
 mod exit;
 pub mod init;
 pub mod install;
+pub mod pki;
 mod report;
 pub mod tolerance;
 
@@ -32,6 +33,8 @@ pub enum Verb {
     Check(check::CheckArgs),
     /// Put quorate into an operating system tree: the image build step
     Install(install::InstallArgs),
+    /// Make the cluster CA and the masters' certificates, on the workstation
+    Pki(pki::PkiArgs),
     /// Print how many masters may be lost for each count, and which counts are accepted
     Tolerance(tolerance::ToleranceArgs),
 }
@@ -46,6 +49,7 @@ impl Cli {
             Verb::Init(args) => init::run(&args),
             Verb::Check(args) => check::run(&args),
             Verb::Install(args) => install::run(&args),
+            Verb::Pki(args) => pki::run(&args),
             Verb::Tolerance(args) => tolerance::run(&args),
         }
     }

@@ -12,12 +12,7 @@ use std::fmt;
 use std::sync::Arc;
 use x509_parser::extensions::GeneralName;
 
-/// File name of the private key, below `Paths::node_pki`.
-pub const KEY: &str = "node.key";
-/// File name of the certificate.
-pub const CERTIFICATE: &str = "node.crt";
-/// File name of the cluster CA.
-pub const CA: &str = "ca.crt";
+pub use crate::pki::{CA, CERTIFICATE, KEY};
 
 /// Key material in PEM, as it lies on the host.
 #[derive(Clone, PartialEq, Eq)]

@@ -14,9 +14,13 @@ pub fn hosts(world: &World, masters: &[u8]) -> Vec<Host> {
 
 /// All run at once until each has converged.
 pub async fn converge(hosts: &mut [Host]) {
-    for (host, ended) in hosts.iter().map(|host| host.desired.me.clone()).collect::<Vec<_>>().into_iter().zip(
-        join_all(hosts.iter_mut().map(|host| host.reconcile(PATIENCE))).await,
-    ) {
+    for (host, ended) in hosts
+        .iter()
+        .map(|host| host.desired.me.clone())
+        .collect::<Vec<_>>()
+        .into_iter()
+        .zip(join_all(hosts.iter_mut().map(|host| host.reconcile(PATIENCE))).await)
+    {
         assert!(matches!(ended, Ended::Converged), "{host}: {ended:?}");
     }
 }
