@@ -38,7 +38,7 @@ const NEIGHBOURS: [(&str, &[&str]); 11] = [
     ("systemd", &["manifest"]),
     ("vrrp", &["manifest", "systemd", "network"]),
     ("etcd", &["manifest", "quorum", "systemd"]),
-    ("status", &["reconcile"]),
+    ("status", &["quorum", "reconcile"]),
     ("reconcile", &["etcd", "manifest", "network", "pki", "quorum", "status", "systemd", "trust", "vrrp"]),
 ];
 

@@ -1,7 +1,7 @@
 //! The status document for people: one screen, the answer first, what to do about it last.
 
-use super::{EtcdStatus, Health, MasterStatus, MemberRole, Phase, Status, VrrpRole};
-use crate::plan::Hold;
+use super::findings::{Finding, STALE_AFTER_S, Verdict, findings, verdict};
+use super::{Certificate, EtcdStatus, Health, MasterStatus, MemberRole, Phase, Status, VipStatus, VrrpRole, elapsed};
 use jiff::Timestamp;
 use std::fmt::{self, Write};
 
@@ -46,6 +46,17 @@ impl Paint {
     }
 }
 
+impl Verdict {
+    /// How the word is coloured.
+    pub fn tone(self) -> Tone {
+        match self {
+            Verdict::Fine => Tone::Good,
+            Verdict::Pending | Verdict::Waiting => Tone::Watch,
+            Verdict::Degraded | Verdict::Refused | Verdict::Failed | Verdict::Down | Verdict::Unknown => Tone::Bad,
+        }
+    }
+}
+
 /// The whole screen. `now` dates the document: an old one is a finding of its own.
 pub fn render(status: &Status, now: Timestamp, paint: Paint) -> String {
     let mut out = String::new();
@@ -55,69 +66,139 @@ pub fn render(status: &Status, now: Timestamp, paint: Paint) -> String {
 }
 
 fn screen(out: &mut String, status: &Status, now: Timestamp, paint: Paint) -> fmt::Result {
-    let (word, tone) = match status.phase {
-        Phase::Converged => ("converged", Tone::Good),
-        Phase::Converging => ("converging", Tone::Watch),
-        Phase::Waiting => ("waiting", Tone::Watch),
-        Phase::NoManifest => ("no manifest", Tone::Watch),
-        Phase::Refused => ("refused", Tone::Bad),
-        Phase::Failed => ("failed", Tone::Bad),
-    };
-    let host = status.host.as_ref().map_or("this host", |name| name.as_str());
-    writeln!(out, "{}  {}  {}", paint.tone(Tone::Strong, host), paint.tone(tone, word), age(status.at, now, paint))?;
+    let found = findings(status, now);
+    answer(out, status, verdict(status, now), &found, paint)?;
+    writeln!(out)?;
+    row(out, "host", &host(status, now, paint))?;
     if let Some(manifest) = &status.manifest {
-        let line = format!("{} generation {} ({})", manifest.cluster, manifest.generation, manifest.digest.short());
-        row(out, "cluster", &line)?;
+        row(out, "manifest", &format!("generation {} ({})", manifest.generation, manifest.digest.short()))?;
     }
     if let Some(vip) = &status.vip {
-        let addresses = vip.addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        let active = match &vip.active {
-            Some(name) => format!("active on {name}"),
-            None => paint.tone(Tone::Bad, "no active master known"),
-        };
-        let link = vip.link.as_ref().map(|link| format!(" via {link}")).unwrap_or_default();
-        row(out, "vip", &format!("{addresses}{link}, {active}"))?;
+        row(out, "vip", &address(vip, paint))?;
+        moves(out, vip, now, paint)?;
     }
-    row(out, "etcd", &etcd(&status.etcd, paint))?;
+    if status.manifest.is_some() {
+        row(out, "etcd", &etcd(status, paint))?;
+    }
+    certificates(out, status, now, paint)?;
+    probes(out, status, paint)?;
     if !status.masters.is_empty() {
         table(out, status, paint)?;
     }
-    findings(out, status, paint)
+    work(out, status, now, paint)?;
+    advice(out, &found, paint)
 }
 
-fn row(out: &mut String, name: &str, text: &str) -> fmt::Result {
-    writeln!(out, "  {name:<8} {text}")
+/// The first line: the cluster, one word, and the one fact that matters most.
+fn answer(out: &mut String, status: &Status, verdict: Verdict, found: &[Finding], paint: Paint) -> fmt::Result {
+    let cluster = status.manifest.as_ref().map_or("quorate", |manifest| manifest.cluster.as_str());
+    let worst = found.iter().find(|finding| finding.verdict == verdict);
+    let fact = match (verdict, &status.etcd, worst) {
+        (Verdict::Fine, EtcdStatus::Quorate { may_lose, .. }, _) => may_lose_words(*may_lose),
+        (Verdict::Fine, ..) => "as the manifest asks".into(),
+        (Verdict::Pending, ..) if let Some(activity) = &status.activity => activity.step.clone(),
+        (Verdict::Pending, _, None) => "a run is at work".into(),
+        // For whom it waits is the answer, and so is what broke; both stand in the first line of the reason.
+        (Verdict::Waiting | Verdict::Failed, _, Some(finding)) => {
+            format!("{}: {}", finding.what, finding.why.lines().next().unwrap_or_default())
+        }
+        (_, _, Some(finding)) => finding.what.clone(),
+        (_, _, None) => "the last run did not end as it should".into(),
+    };
+    let word = paint.tone(verdict.tone(), &verdict.to_string());
+    writeln!(out, "{}  {word}: {fact}", paint.tone(Tone::Strong, cluster))
 }
 
-/// A document older than this was not renewed by the timer (every 20 s to 30 s): something is stuck.
-const STALE_AFTER_S: i64 = 120;
-
-fn age(at: Timestamp, now: Timestamp, paint: Paint) -> String {
-    let age_s = now.as_second().saturating_sub(at.as_second()).max(0);
-    if age_s > STALE_AFTER_S {
-        paint.tone(
-            Tone::Bad,
-            &format!("seen {age_s} s ago: reconcile has not run since, see 'systemctl status quorate-reconcile.timer'"),
-        )
-    } else {
-        paint.tone(Tone::Faint, &format!("seen {age_s} s ago"))
+fn may_lose_words(may_lose: usize) -> String {
+    match may_lose {
+        0 => "may lose no further master".into(),
+        1 => "may lose 1 more master".into(),
+        many => format!("may lose {many} more masters"),
     }
 }
 
-fn etcd(etcd: &EtcdStatus, paint: Paint) -> String {
-    match etcd {
+fn row(out: &mut String, name: &str, text: &str) -> fmt::Result {
+    writeln!(out, "  {name:<8}  {text}")
+}
+
+fn host(status: &Status, now: Timestamp, paint: Paint) -> String {
+    let name = status.host.as_ref().map_or("not named by a manifest", |name| name.as_str());
+    let phase = match status.phase {
+        Phase::Converged => paint.tone(Tone::Good, "converged"),
+        Phase::Converging => paint.tone(Tone::Watch, "converging"),
+        Phase::Waiting => paint.tone(Tone::Watch, "waiting"),
+        Phase::NoManifest => paint.tone(Tone::Watch, "no manifest"),
+        Phase::Refused => paint.tone(Tone::Bad, "refused"),
+        Phase::Failed => paint.tone(Tone::Bad, "failed"),
+    };
+    let age_s = elapsed::seconds(status.at, now);
+    let tone = if age_s > STALE_AFTER_S { Tone::Bad } else { Tone::Faint };
+    format!("{name}, {phase}, {}", paint.tone(tone, &format!("seen {} ago", elapsed::words(age_s))))
+}
+
+fn address(vip: &VipStatus, paint: Paint) -> String {
+    let addresses = vip.addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let link = vip.link.as_ref().map(|link| format!(" on {link}")).unwrap_or_default();
+    let active = match &vip.active {
+        Some(name) => format!("active on {}", paint.tone(Tone::Good, name.as_str())),
+        None => paint.tone(Tone::Watch, "no active master known"),
+    };
+    format!("{addresses}{link}, {active}")
+}
+
+/// More belong into the journal.
+const MOVES_SHOWN: usize = 3;
+/// Older moves explain nothing that is on this screen; the page keeps them.
+const MOVES_WITHIN_S: i64 = 60 * 60;
+
+fn moves(out: &mut String, vip: &VipStatus, now: Timestamp, paint: Paint) -> fmt::Result {
+    let recent = vip.transitions.iter().rev().filter(|moved| elapsed::seconds(moved.at, now) <= MOVES_WITHIN_S);
+    for moved in recent.take(MOVES_SHOWN) {
+        let ago = elapsed::words(elapsed::seconds(moved.at, now));
+        let text = format!("{ago} ago here: {} → {}, {}", vrrp(moved.from).0, vrrp(moved.to).0, moved.why);
+        row(out, "", &paint.tone(Tone::Faint, &text))?;
+    }
+    Ok(())
+}
+
+fn etcd(status: &Status, paint: Paint) -> String {
+    match &status.etcd {
         EtcdStatus::Unformed => paint.tone(Tone::Watch, "not formed yet"),
         EtcdStatus::Quorate { cluster_id, voters, healthy, may_lose } => {
-            let lose = match may_lose {
-                0 => paint.tone(Tone::Bad, "may lose none"),
-                1 => paint.tone(Tone::Good, "may lose 1 more master"),
-                many => paint.tone(Tone::Good, &format!("may lose {many} more masters")),
-            };
-            format!("quorate, {healthy} of {voters} voters healthy, {lose} (cluster {cluster_id})")
+            let tone = if *may_lose == 0 { Tone::Bad } else { Tone::Good };
+            let lose = paint.tone(tone, &may_lose_words(*may_lose));
+            let leader = status.masters.iter().find(|master| master.member == MemberRole::Leader);
+            let led = leader.map(|master| format!(", led by {}", master.name)).unwrap_or_default();
+            format!("quorate{led}, {healthy} of {voters} voters healthy, {lose} (cluster {cluster_id})")
         }
         EtcdStatus::NoQuorum { why } => paint.tone(Tone::Bad, &format!("no quorum: {why}")),
         EtcdStatus::Unknown { why } => paint.tone(Tone::Watch, &format!("unknown: {why}")),
     }
+}
+
+fn certificates(out: &mut String, status: &Status, now: Timestamp, paint: Paint) -> fmt::Result {
+    if status.certificates.is_empty() {
+        return Ok(());
+    }
+    let seen = status.certificates.iter().map(|seen| {
+        let name = match seen.certificate {
+            Certificate::Node => "node",
+            Certificate::ClusterCa => "cluster CA",
+        };
+        match elapsed::days_until(seen.not_after, now) {
+            ..0 => format!("{name} {}", paint.tone(Tone::Bad, "expired")),
+            days => format!("{name} {days} days"),
+        }
+    });
+    row(out, "certs", &seen.collect::<Vec<_>>().join(", "))
+}
+
+fn probes(out: &mut String, status: &Status, paint: Paint) -> fmt::Result {
+    for probe in &status.probes {
+        let (word, tone) = health(probe.health);
+        row(out, "probe", &format!("{} {}", probe.target, paint.tone(tone, word)))?;
+    }
+    Ok(())
 }
 
 fn table(out: &mut String, status: &Status, paint: Paint) -> fmt::Result {
@@ -128,14 +209,14 @@ fn table(out: &mut String, status: &Status, paint: Paint) -> fmt::Result {
     let header = format!("  {:widest$}  {:address$}  {:10}  {:8}  HEALTH", "MASTER", "ADDRESS", "VRRP", "ETCD");
     writeln!(out, "{}", paint.tone(Tone::Strong, &header))?;
     for master in &status.masters {
-        let (vrrp, member, health) = words(master);
+        let (role, member, health) = words(master);
         let here = if Some(&master.name) == status.host.as_ref() { "  (this host)" } else { "" };
         writeln!(
             out,
             "  {:widest$}  {:address$}  {}  {}  {}{}",
             master.name.as_str(),
             master.address.to_string(),
-            paint.tone(vrrp.1, &format!("{:10}", vrrp.0)),
+            paint.tone(role.1, &format!("{:10}", role.0)),
             paint.tone(member.1, &format!("{:8}", member.0)),
             paint.tone(health.1, health.0),
             paint.tone(Tone::Faint, here),
@@ -144,15 +225,30 @@ fn table(out: &mut String, status: &Status, paint: Paint) -> fmt::Result {
     Ok(())
 }
 
-type Word = (&'static str, Tone);
+/// A word with the way it is meant.
+pub type Word = (&'static str, Tone);
 
-fn words(master: &MasterStatus) -> (Word, Word, Word) {
-    let vrrp = match master.vrrp {
+/// A part in the virtual router.
+pub fn vrrp(role: VrrpRole) -> Word {
+    match role {
         VrrpRole::Active => ("active", Tone::Good),
         VrrpRole::Backup => ("backup", Tone::Faint),
         VrrpRole::Initialize => ("initialize", Tone::Watch),
         VrrpRole::Unknown => ("unknown", Tone::Watch),
-    };
+    }
+}
+
+/// Whether something answers.
+pub fn health(health: Health) -> Word {
+    match health {
+        Health::Healthy => ("healthy", Tone::Good),
+        Health::Unhealthy => ("unhealthy", Tone::Bad),
+        Health::Unknown => ("unknown", Tone::Watch),
+    }
+}
+
+/// The three words of a master: virtual router, etcd membership, health.
+pub fn words(master: &MasterStatus) -> (Word, Word, Word) {
     let member = match master.member {
         MemberRole::Leader => ("leader", Tone::Good),
         MemberRole::Voter => ("voter", Tone::Good),
@@ -160,39 +256,53 @@ fn words(master: &MasterStatus) -> (Word, Word, Word) {
         MemberRole::Absent => ("absent", Tone::Bad),
         MemberRole::Unknown => ("unknown", Tone::Watch),
     };
-    let health = match master.health {
-        Health::Healthy => ("healthy", Tone::Good),
-        Health::Unhealthy => ("unhealthy", Tone::Bad),
-        Health::Unknown => ("unknown", Tone::Watch),
-    };
-    (vrrp, member, health)
+    (vrrp(master.vrrp), member, health(master.health))
 }
 
-fn findings(out: &mut String, status: &Status, paint: Paint) -> fmt::Result {
-    for drop in &status.refused_drops {
-        writeln!(out, "\n{} {}", paint.tone(Tone::Bad, "refused drop"), drop.origin)?;
-        indented(out, &drop.why)?;
+fn work(out: &mut String, status: &Status, now: Timestamp, paint: Paint) -> fmt::Result {
+    if let Some(activity) = &status.activity {
+        let since = elapsed::words(elapsed::seconds(activity.since, now));
+        let limit = activity.deadline.map_or(String::new(), |deadline| {
+            format!(", gives up in {}", elapsed::words(elapsed::seconds(now, deadline)))
+        });
+        writeln!(out, "\n{} {}", paint.tone(Tone::Strong, "at work"), activity.step)?;
+        indented(out, "", &format!("{} (for {since}{limit})", activity.progress))?;
     }
-    for blocked in &status.blocked {
-        let (word, tone) = match blocked.hold {
-            Hold::Refused => ("refused", Tone::Bad),
-            Hold::Waiting => ("waiting", Tone::Watch),
-        };
-        writeln!(out, "\n{} {}: {}", paint.tone(tone, word), blocked.part, blocked.what)?;
-        indented(out, &blocked.why)?;
-        indented(out, &format!("unblocked by: {}", blocked.unblock))?;
-    }
-    for failed in &status.failed {
-        writeln!(out, "\n{} {}", paint.tone(Tone::Bad, "failed"), failed.step)?;
-        indented(out, &failed.error)?;
-    }
-    if !status.pending.is_empty() {
+    let at_work = status.activity.as_ref().map(|activity| &activity.step);
+    let mut pending = status.pending.iter().filter(|step| Some(*step) != at_work).peekable();
+    if pending.peek().is_some() {
         writeln!(out, "\n{}", paint.tone(Tone::Strong, "pending"))?;
-        status.pending.iter().try_for_each(|step| indented(out, step))?;
+        pending.try_for_each(|step| indented(out, "", step))?;
     }
     Ok(())
 }
 
-fn indented(out: &mut String, text: &str) -> fmt::Result {
-    text.lines().try_for_each(|line| writeln!(out, "  {line}"))
+fn advice(out: &mut String, found: &[Finding], paint: Paint) -> fmt::Result {
+    if found.is_empty() {
+        return writeln!(out, "\n{}", paint.tone(Tone::Faint, "nothing to do"));
+    }
+    for finding in found {
+        let (word, tone) = match finding.verdict {
+            Verdict::Fine => ("note".to_owned(), Tone::Faint),
+            verdict => (verdict.to_string(), verdict.tone()),
+        };
+        let part = finding.part.map(|part| format!("{part}: ")).unwrap_or_default();
+        let awaited = matches!(finding.verdict, Verdict::Pending | Verdict::Waiting);
+        writeln!(out, "\n{} {part}{}", paint.tone(tone, &word), finding.what)?;
+        if !finding.why.is_empty() {
+            indented(out, if awaited { "why    " } else { "why  " }, &finding.why)?;
+        }
+        indented(out, if awaited { "until  " } else { "do   " }, &finding.remedy)?;
+    }
+    Ok(())
+}
+
+/// `text` below a heading; further lines of it stand under the first.
+fn indented(out: &mut String, label: &str, text: &str) -> fmt::Result {
+    let mut label = label.to_owned();
+    for line in text.lines() {
+        writeln!(out, "  {label}{line}")?;
+        label = " ".repeat(label.len());
+    }
+    Ok(())
 }

@@ -2,21 +2,28 @@
 //!
 //! `reconcile` is its only writer and replaces it once per round; `quorate status`, the metrics and the tests read it.
 //! It says what was seen, when, and what is not known; it never guesses a peer's state from silence.
+//!
+//! The document holds facts. What they mean for somebody on call (how bad, why, what to do) is computed from it by
+//! [`findings`], once, for the screen, the page, the exit code and `--json` alike.
 
+pub mod changes;
+pub mod elapsed;
+pub mod findings;
 pub mod human;
 pub mod metrics;
 
 use crate::ident::{ClusterId, ClusterName, Digest, Generation, NodeName};
-use crate::plan::Blocked;
+use crate::plan::{Blocked, Part};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
 /// The version of the document's form.
 pub const SCHEMA: &str = "quorate/status/v1";
 
-/// Everything `quorate status` shows.
+/// Everything `quorate status` shows. Unknown fields are let pass, so that what `quorate status --json` prints (the
+/// document with its verdict and findings beside it) reads back as the document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct Status {
     /// [`SCHEMA`].
     pub schema: String,
@@ -36,6 +43,19 @@ pub struct Status {
     pub masters: Vec<MasterStatus>,
     /// The etcd cluster.
     pub etcd: EtcdStatus,
+    /// What is being carried out right now; none between runs.
+    #[serde(default)]
+    pub activity: Option<Activity>,
+    /// The certificates that this host works with.
+    #[serde(default)]
+    pub certificates: Vec<CertificateStatus>,
+    /// The health probes of this host, as its VRRP daemon last saw them.
+    #[serde(default)]
+    pub probes: Vec<ProbeStatus>,
+    /// What works, and should be looked at all the same; from the planners, for example an etcd version with a known
+    /// fault.
+    #[serde(default)]
+    pub warnings: Vec<Warning>,
     /// What the last plan still wants to do, in words.
     pub pending: Vec<String>,
     /// What is not done, and why.
@@ -96,6 +116,29 @@ pub struct VipStatus {
     pub link: Option<String>,
     /// Who answers for it, as far as this host's VRRP daemon knows.
     pub active: Option<NodeName>,
+    /// The latest changes of this host's own part, oldest first, at most [`TRANSITIONS_KEPT`].
+    #[serde(default)]
+    pub transitions: Vec<Transition>,
+    /// How often this host's part has changed since its daemon started; none while the daemon is not heard.
+    #[serde(default)]
+    pub transitions_total: Option<u64>,
+}
+
+/// Enough to see a night of flapping, small enough to rewrite with every round.
+pub const TRANSITIONS_KEPT: usize = 32;
+
+/// One change of this host's part in the virtual router.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Transition {
+    /// When.
+    pub at: jiff::Timestamp,
+    /// The part before.
+    pub from: VrrpRole,
+    /// The part since.
+    pub to: VrrpRole,
+    /// The daemon's reason, in words.
+    pub why: String,
 }
 
 /// One master as seen from this host.
@@ -115,7 +158,7 @@ pub struct MasterStatus {
 }
 
 /// The part of a master in the virtual router.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum VrrpRole {
     /// It answers for the VIP (RFC 9568 Active).
@@ -193,4 +236,62 @@ pub struct FailedStep {
     pub step: String,
     /// The error with its causes.
     pub error: String,
+}
+
+/// The step under way, with its limit: whatever may take long says what it waits for and until when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Activity {
+    /// The step, in words.
+    pub step: String,
+    /// What it waits for, and on whom.
+    pub progress: String,
+    /// When it began.
+    pub since: jiff::Timestamp,
+    /// When it gives up.
+    pub deadline: Option<jiff::Timestamp>,
+}
+
+/// A certificate this host works with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CertificateStatus {
+    /// Which one.
+    pub certificate: Certificate,
+    /// The end of its validity.
+    pub not_after: jiff::Timestamp,
+}
+
+/// The certificates of the node bundle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Certificate {
+    /// This master's own.
+    Node,
+    /// The one it is signed with.
+    ClusterCa,
+}
+
+/// One health probe.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ProbeStatus {
+    /// What is asked, as the manifest writes it.
+    pub target: String,
+    /// The verdict after rise and fall counts.
+    pub health: Health,
+    /// The last failure, while it is not healthy.
+    pub why: Option<String>,
+}
+
+/// Something that works and should be looked at all the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Warning {
+    /// The part of the host it concerns.
+    pub part: Part,
+    /// The fact.
+    pub what: String,
+    /// What an administrator does about it.
+    pub remedy: String,
 }
