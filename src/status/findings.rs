@@ -18,7 +18,7 @@ pub enum Verdict {
     /// As desired, and whole.
     Fine,
     /// A run is at work.
-    Pending,
+    Converging,
     /// Something named is on its way.
     Waiting,
     /// It works, with less in reserve than it should have.
@@ -37,7 +37,7 @@ impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Verdict::Fine => "fine",
-            Verdict::Pending => "converging",
+            Verdict::Converging => "converging",
             Verdict::Waiting => "waiting",
             Verdict::Degraded => "degraded",
             Verdict::Refused => "refused",
@@ -94,7 +94,7 @@ impl<'a> Account<'a> {
 pub fn verdict(status: &Status, now: Timestamp) -> Verdict {
     let phase = match status.phase {
         Phase::Converged => Verdict::Fine,
-        Phase::Converging => Verdict::Pending,
+        Phase::Converging => Verdict::Converging,
         Phase::NoManifest | Phase::Waiting => Verdict::Waiting,
         Phase::Refused => Verdict::Refused,
         Phase::Failed => Verdict::Failed,
@@ -304,7 +304,7 @@ fn masters(status: &Status, found: &mut Vec<Finding>) {
         let here = Some(name) == status.host.as_ref();
         let (verdict, what, why, remedy) = match (master.member, master.health) {
             (MemberRole::Learner, Health::Healthy) => (
-                Verdict::Pending,
+                Verdict::Converging,
                 format!("{name} is catching up"),
                 "it receives the log as a learner and has no vote yet".to_owned(),
                 "it has caught up; then it is made a voter by itself".to_owned(),
@@ -345,7 +345,7 @@ fn reserve(status: &Status) -> Option<Finding> {
         // A cluster that was made with one or two masters never had a reserve (environment: test).
         0..=2 => (Verdict::Fine, "use three masters where it matters: 'quorate help tolerance'"),
         // Growing passes through even counts; the next vote ends it.
-        _ if learner => (Verdict::Pending, "the learner has its vote"),
+        _ if learner => (Verdict::Converging, "the learner has its vote"),
         _ => (Verdict::Degraded, "bring the missing masters back before any maintenance on the others"),
     };
     Some(Finding {

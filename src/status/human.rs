@@ -51,7 +51,7 @@ impl Verdict {
     pub fn tone(self) -> Tone {
         match self {
             Verdict::Fine => Tone::Good,
-            Verdict::Pending | Verdict::Waiting => Tone::Watch,
+            Verdict::Converging | Verdict::Waiting => Tone::Watch,
             Verdict::Degraded | Verdict::Refused | Verdict::Failed | Verdict::Down | Verdict::Unknown => Tone::Bad,
         }
     }
@@ -96,8 +96,8 @@ fn answer(out: &mut String, status: &Status, verdict: Verdict, found: &[Finding]
     let fact = match (verdict, &status.etcd, worst) {
         (Verdict::Fine, EtcdStatus::Quorate { may_lose, .. }, _) => may_lose_words(*may_lose),
         (Verdict::Fine, ..) => "as the manifest asks".into(),
-        (Verdict::Pending, ..) if let Some(activity) = &status.activity => activity.step.clone(),
-        (Verdict::Pending, _, None) => "a run is at work".into(),
+        (Verdict::Converging, ..) if let Some(activity) = &status.activity => activity.step.clone(),
+        (Verdict::Converging, _, None) => "a run is at work".into(),
         // For whom it waits is the answer, and so is what broke; both stand in the first line of the reason.
         (Verdict::Waiting | Verdict::Failed, _, Some(finding)) => {
             format!("{}: {}", finding.what, finding.why.lines().next().unwrap_or_default())
@@ -287,7 +287,7 @@ fn advice(out: &mut String, found: &[Finding], paint: Paint) -> fmt::Result {
             verdict => (verdict.to_string(), verdict.tone()),
         };
         let part = finding.part.map(|part| format!("{part}: ")).unwrap_or_default();
-        let awaited = matches!(finding.verdict, Verdict::Pending | Verdict::Waiting);
+        let awaited = matches!(finding.verdict, Verdict::Converging | Verdict::Waiting);
         writeln!(out, "\n{} {part}{}", paint.tone(tone, &word), finding.what)?;
         if !finding.why.is_empty() {
             indented(out, if awaited { "why    " } else { "why  " }, &finding.why)?;

@@ -54,7 +54,7 @@ fn each_case_has_its_verdict() {
         ("certificate-expired", Verdict::Down),
         ("converged", Verdict::Fine),
         ("failed-step", Verdict::Failed),
-        ("learner-catching-up", Verdict::Pending),
+        ("learner-catching-up", Verdict::Converging),
         ("no-manifest", Verdict::Waiting),
         ("probe-failing", Verdict::Degraded),
         ("quorum-lost", Verdict::Down),

@@ -7,3 +7,4 @@
 
 mod cases;
 mod forms;
+mod monitoring;
