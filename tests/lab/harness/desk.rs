@@ -1,7 +1,8 @@
 //! The administrator's desk: the key that signs, the trust that is baked, and the manifest, made with the real
 //! commands that the administrator would type.
 
-use super::must;
+use super::master::{DropPlace, Master};
+use super::{Lab, must};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -28,8 +29,67 @@ impl Desk {
         Ok(desk)
     }
 
+    /// Everything from the starter manifest to the signed one; each command with what it printed.
+    pub fn prepare(&self) -> anyhow::Result<Vec<(String, String)>> {
+        let starter = self.quorate(&["init", "--masters", "3", "--name", "lab"])?;
+        // The lab has no API server: the probe asks etcd's client port instead.
+        let manifest = starter.replace("https: \"https://127.0.0.1:6443/livez\"", "tcp: \"127.0.0.1:2379\"");
+        fs::write(self.directory.join("manifest.yaml"), &manifest)?;
+        let mut told = vec![("quorate init --masters 3 >manifest.yaml   # then edited".to_owned(), spec_of(&manifest))];
+        for command in [
+            "check manifest.yaml",
+            "pki init --dir pki --name lab",
+            "pki issue manifest.yaml --dir pki",
+            "sign manifest.yaml --key admin",
+        ] {
+            let arguments: Vec<_> = command.split(' ').collect();
+            told.push((format!("quorate {command}"), self.quorate(&arguments)?));
+        }
+        Ok(told)
+    }
+
+    /// Writes another generation of the manifest and signs it.
+    pub fn sign_edited(&self, edit: impl FnOnce(String) -> String) -> anyhow::Result<()> {
+        let place = self.directory.join("manifest.yaml");
+        fs::write(&place, edit(fs::read_to_string(&place)?))?;
+        self.quorate(&["sign", "manifest.yaml", "--key", "admin"]).map(drop)
+    }
+
+    /// The drop for one master.
+    pub fn drop_for(&self, master: &Master) -> anyhow::Result<Vec<(&'static str, Vec<u8>)>> {
+        let read = |path: PathBuf| fs::read(self.directory.join(path));
+        Ok(vec![
+            ("node.pem", read(PathBuf::from("pki").join(&master.name).join("node.pem"))?),
+            ("manifest.yaml.sig", read("manifest.yaml.sig".into())?),
+            ("manifest.yaml", read("manifest.yaml".into())?),
+        ])
+    }
+
+    /// The program, run at the desk.
+    pub fn quorate(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        let output = must(Command::new(&self.quorate).args(arguments).current_dir(&self.directory))?;
+        // Reports go to stdout, findings to stderr; at the desk one reads both.
+        Ok([output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat())
+    }
+
     /// The `allowed_signers` file.
     pub fn trust(&self) -> PathBuf {
         self.directory.join("allowed_signers")
     }
+}
+
+impl Lab {
+    /// The same manifest to every master that is on, and to each its own bundle.
+    pub fn drop_everywhere(&self, place: DropPlace) -> anyhow::Result<()> {
+        self.masters.iter().filter(|master| master.is_on()).try_for_each(|master| {
+            let files = self.desk.drop_for(master)?;
+            let files: Vec<_> = files.iter().map(|(name, bytes)| (*name, &bytes[..])).collect();
+            master.put_drop(place, &files)
+        })
+    }
+}
+
+/// The part of a manifest that a reader looks at first.
+fn spec_of(manifest: &str) -> String {
+    manifest.lines().skip_while(|line| !line.starts_with("spec:")).collect::<Vec<_>>().join("\n")
 }

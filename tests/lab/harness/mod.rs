@@ -10,6 +10,7 @@
 // Each of the three users needs another part of it.
 #![allow(dead_code)]
 
+pub mod cluster;
 pub mod desk;
 pub mod isolation;
 pub mod master;
