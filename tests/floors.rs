@@ -21,17 +21,30 @@ enum Floor {
 const WORDS: [&str; 4] = ["ident", "plan", "file", "paths"];
 
 /// Drivers do I/O and decide nothing; each is named for the world it touches.
-const DRIVERS: [&str; 4] = ["durable", "image::install", "network::kernel", "systemd::bus"];
+const DRIVERS: [&str; 11] = [
+    "durable",
+    "etcd::client",
+    "etcd::driver",
+    "etcd::genesis::marker",
+    "etcd::genesis::peer",
+    "etcd::observe",
+    "etcd::probe",
+    "etcd::summary",
+    "image::install",
+    "network::kernel",
+    "systemd::bus",
+];
 
 /// Shells drive decisions against the world. `reconcile/plan` is none: it joins the subjects' plans, and is pure.
 const SHELLS: [&str; 6] =
     ["reconcile", "reconcile::apply", "reconcile::host", "reconcile::observe", "reconcile::verify", "vrrp::driver"];
 
 /// Which subjects a subject may import from, besides words, `durable` (from drivers up) and itself.
-const NEIGHBOURS: [(&str, &[&str]); 11] = [
+const NEIGHBOURS: [(&str, &[&str]); 12] = [
     ("quorum", &[]),
-    ("trust", &[]),
-    ("manifest", &["quorum", "trust"]),
+    ("yaml", &[]),
+    ("trust", &["yaml"]),
+    ("manifest", &["quorum", "trust", "yaml"]),
     ("pki", &["manifest"]),
     ("image", &["manifest", "trust"]),
     ("network", &["manifest"]),
