@@ -1,1 +1,100 @@
-fn main() {}
+//! `quorate-vrrpd`: the daemon that holds the VIP. Parses its arguments, sets up the log, runs, and says how it ended.
+
+use clap::{ArgGroup, Parser};
+use quorate::vrrp::driver;
+use quorate::vrrp::release::release;
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// Elects which master holds the virtual addresses (VRRP, RFC 9568) and keeps them there.
+#[derive(Debug, Parser)]
+#[command(version, group = ArgGroup::new("what").required(true))]
+struct Arguments {
+    /// Run the daemon with this configuration.
+    #[arg(long, value_name = "FILE", group = "what", requires = "state")]
+    config: Option<PathBuf>,
+    /// Where the daemon says how it is.
+    #[arg(long, value_name = "FILE", requires = "config")]
+    state: Option<PathBuf>,
+    /// Validate a configuration and explain what it means.
+    #[arg(long, value_name = "FILE", group = "what")]
+    check: Option<PathBuf>,
+    /// After a daemon that died: take its addresses off and resign in its name.
+    #[arg(long, value_name = "FILE", group = "what")]
+    release: Option<PathBuf>,
+}
+
+/// The exit code of an invalid configuration, as `quorate` has it for an invalid manifest.
+const INVALID: u8 = 6;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    log_to_the_journal_or_the_terminal();
+    if let Some(path) = arguments.check {
+        return match driver::read_config(&path) {
+            Ok((config, digest)) => {
+                print!("{config}");
+                println!("configuration {digest} is valid");
+                ExitCode::SUCCESS
+            }
+            Err(error) => failed(&error, INVALID),
+        };
+    }
+    if let Some(path) = arguments.release {
+        // Without a configuration the addresses still have to go.
+        let config = driver::read_config(&path).map_or_else(
+            |error| {
+                tracing::warn!("releasing without resigning: {}", chain(&error));
+                quorate::vrrp::config::Config::default()
+            },
+            |(config, _)| config,
+        );
+        let (released, result) = release(&config);
+        for address in &released.removed {
+            tracing::warn!("the daemon died holding {address}; it is taken off");
+        }
+        if released.resigned > 0 {
+            tracing::warn!("resigned for {} virtual routers", released.resigned);
+        }
+        return result.map_or_else(|error| failed(&error, 1), |()| ExitCode::SUCCESS);
+    }
+    match (arguments.config, arguments.state) {
+        (Some(config), Some(state)) => {
+            driver::run(&config, &state).map_or_else(|error| failed(&error, 1), |()| ExitCode::SUCCESS)
+        }
+        _ => ExitCode::from(2),
+    }
+}
+
+fn failed(error: &dyn Error, code: u8) -> ExitCode {
+    tracing::error!("{}", chain(error));
+    ExitCode::from(code)
+}
+
+/// An error with its causes, on one line.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+/// systemd sets JOURNAL_STREAM for what it connects to the journal: there the fields are worth having.
+fn log_to_the_journal_or_the_terminal() {
+    let journal = std::env::var_os("JOURNAL_STREAM").and_then(|_| tracing_journald::layer().ok());
+    let level = tracing_subscriber::filter::LevelFilter::INFO;
+    match journal {
+        Some(journal) => tracing_subscriber::registry().with(level).with(journal).init(),
+        None => {
+            let plain = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false).without_time();
+            tracing_subscriber::registry().with(level).with(plain).init();
+        }
+    }
+}

@@ -1,0 +1,373 @@
+//! The thread that writes: the state document, the log, and what systemd is told.
+//!
+//! The VRRP loop waits for no disk and no journal, so it drops notes here without waiting; if the queue is full a note is lost
+//! and counted, never an advertisement. The watchdog is answered only while the loop itself turns.
+
+use super::config::{Config, Fence};
+use super::counters::Counters;
+use super::fact::{Fact, Mailbox};
+use super::machine::{self, Obstacle, Reason};
+use super::netlink::NetlinkError;
+use super::packet::{Discard, Remark};
+use super::state::{RouterState, State};
+use crate::durable;
+use crate::ident::{Digest, Vrid};
+use sd_notify::NotifyState;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::time::{Duration, Instant};
+
+/// More than the loop can produce while a slow disk holds the scribe up: 255 routers moving four times.
+const QUEUE: usize = 1024;
+/// How old the state document gets at most.
+const STATE_EVERY: Duration = Duration::from_secs(2);
+
+/// How a router is, for the state document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// Its state.
+    pub state: machine::State,
+    /// The priority it advertises, or would.
+    pub priority: u8,
+    /// The Active as known to it.
+    pub active: Option<IpAddr>,
+    /// What keeps it in Initialize.
+    pub obstacle: Option<Obstacle>,
+}
+
+/// One thing to write down.
+#[derive(Debug)]
+pub enum Note {
+    /// The loop runs this configuration from now on.
+    Running {
+        /// It.
+        config: Config,
+        /// Of the file.
+        digest: Digest,
+        /// One per router, in its order; then those of no router.
+        counters: Vec<Arc<Counters>>,
+    },
+    /// SIGHUP came: read the file again.
+    ReadConfig,
+    /// A router changed its state.
+    Moved {
+        /// Its place in the configuration.
+        router: usize,
+        /// Before.
+        from: machine::State,
+        /// After.
+        to: machine::State,
+        /// Why.
+        why: Reason,
+    },
+    /// How a router is now.
+    Stands {
+        /// Its place in the configuration.
+        router: usize,
+        /// How it is.
+        standing: Standing,
+    },
+    /// A datagram was discarded; told at most once in a while per reason.
+    Discarded {
+        /// Why.
+        reason: Discard,
+        /// Who sent it, if that could be read.
+        source: Option<IpAddr>,
+    },
+    /// A datagram was odd; told at most once in a while per remark.
+    Remarked {
+        /// What was odd.
+        remark: Remark,
+        /// Who sent it.
+        source: IpAddr,
+    },
+    /// An errand failed.
+    ErrandFailed {
+        /// Whose.
+        vrid: Vrid,
+        /// About which address.
+        address: IpAddr,
+        /// Why.
+        error: NetlinkError,
+    },
+    /// A socket could not be opened.
+    PortFailed {
+        /// On which link.
+        link: String,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// A plain warning.
+    Warning(String),
+    /// The daemon is stopping.
+    Stopping,
+}
+
+/// Where notes are dropped.
+#[derive(Debug, Clone)]
+pub struct Notes {
+    notes: SyncSender<Note>,
+    lost: Arc<AtomicU64>,
+}
+
+impl Notes {
+    /// A queue of bounded length.
+    pub fn new() -> (Self, Receiver<Note>, Arc<AtomicU64>) {
+        let (notes, queue) = sync_channel(QUEUE);
+        let lost = Arc::new(AtomicU64::new(0));
+        (Self { notes, lost: Arc::clone(&lost) }, queue, lost)
+    }
+
+    /// The last note: waits for its place in the queue.
+    pub fn close(&self) {
+        // A scribe that is gone has nothing left to write.
+        let _ = self.notes.send(Note::Stopping);
+    }
+
+    /// Drops a note without waiting.
+    pub fn tell(&self, note: Note) {
+        if let Err(TrySendError::Full(_)) = self.notes.try_send(note) {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// What the scribe shares with the loop.
+#[derive(Debug, Default)]
+pub struct Pulse {
+    /// Turns of the loop; the watchdog is answered only if it grew.
+    pub turns: AtomicU64,
+    /// Extensions of the kernel lease.
+    pub lease_extended: AtomicU64,
+}
+
+/// The scribe.
+#[derive(Debug)]
+pub struct Scribe {
+    /// The configuration file.
+    pub config_path: PathBuf,
+    /// The state document.
+    pub state_path: PathBuf,
+    /// Where a configuration that was read again is told.
+    pub mailbox: Mailbox,
+    /// Shared with the loop.
+    pub pulse: Arc<Pulse>,
+    /// Notes lost so far.
+    pub lost: Arc<AtomicU64>,
+    /// The fence in force, and why it is no better.
+    pub fence: (Fence, Option<String>),
+}
+
+/// What the scribe knows of one router.
+#[derive(Debug)]
+struct Record {
+    vrid: Vrid,
+    link: String,
+    addresses: Vec<IpAddr>,
+    standing: Standing,
+    since: jiff::Timestamp,
+    why: Option<Reason>,
+    transitions: u64,
+    counters: Arc<Counters>,
+}
+
+/// What it has in hand while it runs.
+#[derive(Debug, Default)]
+struct Desk {
+    digest: Option<Digest>,
+    records: Vec<Record>,
+    unassigned: Arc<Counters>,
+    unhealthy: Vec<String>,
+    changed: bool,
+    turns_seen: u64,
+    lost_seen: u64,
+}
+
+impl Scribe {
+    /// Writes until every sender of notes is gone, then removes the state document: a daemon that is not there has no state.
+    #[expect(clippy::disallowed_methods, reason = "a driver: it paces its writing by the clock")]
+    pub fn run(self, notes: &Receiver<Note>) {
+        let watchdog = sd_notify::watchdog_enabled().map_or(STATE_EVERY, |limit| limit / 3);
+        let mut desk = Desk::default();
+        let (mut written, mut answered) = (Instant::now(), Instant::now());
+        loop {
+            match notes.recv_timeout(STATE_EVERY.min(watchdog)) {
+                Ok(note) => self.take(note, &mut desk),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            // A burst of transitions is one document: write when the queue is empty.
+            while let Ok(note) = notes.try_recv() {
+                self.take(note, &mut desk);
+            }
+            if desk.changed || written.elapsed() >= STATE_EVERY {
+                self.write(&mut desk);
+                written = Instant::now();
+            }
+            if answered.elapsed() >= watchdog {
+                self.answer_watchdog(&mut desk);
+                answered = Instant::now();
+            }
+        }
+        let _ = std::fs::remove_file(&self.state_path);
+    }
+
+    fn take(&self, note: Note, desk: &mut Desk) {
+        match note {
+            Note::Running { config, digest, counters } => self.running(desk, &config, digest, counters),
+            Note::ReadConfig => self.read_config(),
+            Note::Moved { router, from, to, why } => {
+                let Some(record) = desk.records.get_mut(router) else { return };
+                record.since = wall_clock();
+                record.why = Some(why);
+                record.transitions += 1;
+                desk.changed = true;
+                tracing::info!(
+                    vrid = record.vrid.octet(),
+                    link = record.link,
+                    "virtual router {} on {}: {from:?} -> {to:?} ({why:?})",
+                    record.vrid,
+                    record.link
+                );
+            }
+            Note::Stands { router, standing } => {
+                if let Some(record) = desk.records.get_mut(router) {
+                    record.standing = standing;
+                    desk.changed = true;
+                }
+            }
+            Note::Discarded { reason, source } => match source {
+                Some(source) => tracing::warn!(%source, "a datagram from {source} is discarded: {}", reason.text()),
+                None => tracing::warn!("a datagram is discarded: {}", reason.text()),
+            },
+            Note::Remarked { remark, source } => {
+                tracing::warn!(%source, "an advertisement from {source} is odd: {}", remark.text());
+            }
+            Note::ErrandFailed { vrid, address, error } => {
+                let source = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
+                tracing::error!(vrid = vrid.octet(), "virtual router {vrid}, address {address}: {error}{source}");
+            }
+            Note::PortFailed { link, error } => tracing::error!(link, "cannot open a VRRP socket on '{link}': {error}"),
+            Note::Warning(text) => tracing::warn!("{text}"),
+            Note::Stopping => notify(&[NotifyState::Stopping]),
+        }
+    }
+
+    fn running(&self, desk: &mut Desk, config: &Config, digest: Digest, mut counters: Vec<Arc<Counters>>) {
+        let old = std::mem::take(&mut desk.records);
+        desk.unassigned = counters.pop().unwrap_or_default();
+        desk.records = config
+            .routers
+            .iter()
+            .zip(counters)
+            .map(|(router, counters)| {
+                let same = old.iter().find(|record| record.vrid == router.vrid && record.link == router.link);
+                Record {
+                    vrid: router.vrid,
+                    link: router.link.clone(),
+                    addresses: router.addresses.clone(),
+                    standing: same.map_or(
+                        Standing {
+                            state: machine::State::Initialize,
+                            priority: router.priority,
+                            active: None,
+                            obstacle: None,
+                        },
+                        |record| record.standing,
+                    ),
+                    since: same.map_or_else(wall_clock, |record| record.since),
+                    why: same.and_then(|record| record.why),
+                    transitions: same.map_or(0, |record| record.transitions),
+                    counters,
+                }
+            })
+            .collect();
+        desk.digest = Some(digest);
+        // Before READY: whoever waits for the reload reads the digest next.
+        self.write(desk);
+        let status = format!("{} virtual routers, configuration {}", desk.records.len(), digest.short());
+        notify(&[NotifyState::Ready, NotifyState::Status(&status)]);
+        tracing::info!("running {status}");
+    }
+
+    /// Reads the file on this thread, since a disk may be slow; the loop takes it over between two advertisements.
+    fn read_config(&self) {
+        match NotifyState::monotonic_usec_now() {
+            Ok(stamp) => notify(&[NotifyState::Reloading, stamp]),
+            Err(error) => tracing::warn!("cannot read the clock for systemd, ignoring: {error}"),
+        }
+        let read = std::fs::read(&self.config_path).map_err(|error| error.to_string());
+        let parsed = read.and_then(|bytes| {
+            Config::parse(&bytes).map(|config| (config, Digest::of(&bytes))).map_err(|error| error.to_string())
+        });
+        match parsed {
+            Ok((config, digest)) => self.mailbox.tell(Fact::Config { config, digest }),
+            Err(error) => {
+                tracing::error!("'{}' is not taken over, running the old one: {error}", self.config_path.display());
+                notify(&[NotifyState::Ready]);
+            }
+        }
+    }
+
+    fn write(&self, desk: &mut Desk) {
+        desk.changed = false;
+        let Some(config_digest) = desk.digest else { return };
+        let routers = desk.records.iter().map(|record| RouterState {
+            vrid: record.vrid,
+            link: record.link.clone(),
+            state: record.standing.state,
+            since: record.since,
+            why: record.why,
+            obstacle: record.standing.obstacle,
+            priority: record.standing.priority,
+            active: record.standing.active,
+            transitions: record.transitions,
+            addresses: record.addresses.clone(),
+            counters: record.counters.read(),
+        });
+        let state = State {
+            config_digest,
+            updated: wall_clock(),
+            fence: self.fence.0,
+            fence_problem: self.fence.1.clone(),
+            fence_refreshes: self.pulse.lease_extended.load(Ordering::Relaxed),
+            unhealthy: desk.unhealthy.clone(),
+            routers: routers.collect(),
+            unassigned: desk.unassigned.read(),
+        };
+        let written = serde_json::to_vec_pretty(&state)
+            .map_err(|error| error.to_string())
+            .and_then(|text| durable::replace(&self.state_path, &text, 0o644, None).map_err(|error| error.to_string()));
+        if let Err(error) = written {
+            tracing::error!("{error}");
+        }
+        let lost = self.lost.load(Ordering::Relaxed);
+        if lost > desk.lost_seen {
+            tracing::warn!("{} notes were lost, because writing could not keep up", lost - desk.lost_seen);
+            desk.lost_seen = lost;
+        }
+    }
+
+    fn answer_watchdog(&self, desk: &mut Desk) {
+        let turns = self.pulse.turns.load(Ordering::Relaxed);
+        if turns != desk.turns_seen {
+            desk.turns_seen = turns;
+            notify(&[NotifyState::Watchdog]);
+        }
+    }
+}
+
+/// Tells systemd; without one there is nobody to tell.
+fn notify(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::debug!("cannot notify systemd, ignoring: {error}");
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a driver: the document says when, by the wall clock, for people")]
+fn wall_clock() -> jiff::Timestamp {
+    jiff::Timestamp::now()
+}
