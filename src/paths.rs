@@ -43,6 +43,14 @@ paths! {
     allowed_signers: "usr/lib/quorate/trust/allowed_signers",
     /// How many of them must (optional; one when absent).
     trust_policy: "usr/lib/quorate/trust/policy.yaml",
+    /// The least generation that this image accepts (optional): it survives a wiped `/var`.
+    min_generation: "usr/lib/quorate/min-generation",
+    /// systemd's idea of when the system was built; its modification time cannot be later than now.
+    clock_epoch: "usr/lib/clock-epoch",
+    /// The last time that systemd-timesyncd knew.
+    timesync_clock: "var/lib/systemd/timesync/clock",
+    /// Present once systemd-timesyncd has synchronised the clock in this boot.
+    timesync_synchronized: "run/systemd/timesync/synchronized",
     /// A manifest baked into the image (optional; its signature beside it with `.sig`).
     baked_manifest: "usr/lib/quorate/manifest.yaml",
     /// Volatile drop directory.

@@ -10,9 +10,11 @@
 mod check;
 pub mod document;
 pub mod identity;
+pub mod intake;
 pub mod parse;
 pub mod scalar;
 pub mod source;
+pub mod succession;
 
 pub use crate::quorum::Environment;
 

@@ -130,10 +130,8 @@ pub(super) fn found(message: &AddressMessage) -> Option<Found> {
             _ => {}
         }
     }
-    let unusable = AddressFlags::Secondary
-        | AddressFlags::Tentative
-        | AddressFlags::Dadfailed
-        | AddressFlags::Deprecated;
+    let unusable =
+        AddressFlags::Secondary | AddressFlags::Tentative | AddressFlags::Dadfailed | AddressFlags::Deprecated;
     let standing = if flags.intersects(unusable) { Standing::Unusable } else { Standing::Usable };
     // On a point-to-point link IFA_ADDRESS is the other end.
     let address = local.or(address)?;

@@ -32,16 +32,7 @@ fn gratuitous_arp(vip: Ipv4Addr, mac: Mac, buffer: &mut [u8; LONGEST]) -> &[u8] 
     let ethernet_ipv4_request = [0, 1, 0x08, 0x00, 6, 4, 0, 1];
     fill(
         buffer,
-        &[
-            &BROADCAST.0,
-            &mac.0,
-            &ETHERTYPE_ARP,
-            &ethernet_ipv4_request,
-            &mac.0,
-            &vip.octets(),
-            &[0; 6],
-            &vip.octets(),
-        ],
+        &[&BROADCAST.0, &mac.0, &ETHERTYPE_ARP, &ethernet_ipv4_request, &mac.0, &vip.octets(), &[0; 6], &vip.octets()],
     )
 }
 

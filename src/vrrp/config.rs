@@ -131,9 +131,11 @@ impl Config {
             if !seen.insert((&router.link, router.vrid)) {
                 problems.push(format!("virtual router {} on '{}' is there twice", router.vrid, router.link));
             }
-            problems.extend(router.problems().map(|problem| {
-                format!("virtual router {} on '{}': {problem}", router.vrid, router.link)
-            }));
+            problems.extend(
+                router
+                    .problems()
+                    .map(|problem| format!("virtual router {} on '{}': {problem}", router.vrid, router.link)),
+            );
         }
         for probe in &config.probes {
             if probe.interval_ms == 0 || probe.fall == 0 || probe.rise == 0 {
@@ -207,7 +209,8 @@ impl Router {
             }
         };
         let name = &self.link;
-        let named = (1..=15).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_graphic() && b != b'/' && b != b'"');
+        let named =
+            (1..=15).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_graphic() && b != b'/' && b != b'"');
         bad(!named, format!("'{name}' is not the kernel name of a link, at most 15 visible characters"));
         bad(self.priority == 0, "priority 0 means resignation; write 1 to 255".into());
         bad(self.unhealthy_priority == 0, "unhealthyPriority 0 means resignation; write 1 to 254".into());
@@ -224,7 +227,9 @@ impl Router {
             format!("more than {ADDRESSES_MAX} addresses of one family do not fit an advertisement"),
         );
         let unusable = |address: &IpAddr| {
-            address.is_unspecified() || address.is_multicast() || address.is_loopback()
+            address.is_unspecified()
+                || address.is_multicast()
+                || address.is_loopback()
                 || matches!(address, IpAddr::V4(v4) if v4.is_broadcast())
         };
         for address in self.addresses.iter().filter(|address| unusable(address)) {
@@ -280,7 +285,11 @@ impl fmt::Display for Config {
             let addresses: Vec<_> = router.addresses.iter().map(ToString::to_string).collect();
             writeln!(f, "  addresses         {}", addresses.join(", "))?;
             let owner = if router.priority == OWNER { " (owner)" } else { "" };
-            writeln!(f, "  priority          {}{owner}, {} while unhealthy", router.priority, router.unhealthy_priority)?;
+            writeln!(
+                f,
+                "  priority          {}{owner}, {} while unhealthy",
+                router.priority, router.unhealthy_priority
+            )?;
             match &router.transport {
                 Transport::Multicast => writeln!(f, "  advertises        every {interval} by multicast")?,
                 Transport::Unicast { peers } => {
@@ -288,7 +297,11 @@ impl fmt::Display for Config {
                     writeln!(f, "  advertises        every {interval} to {}", peers.join(", "))?;
                 }
             }
-            writeln!(f, "  takes over        {:?} after an Active resigns, {silence:?} after one falls silent", interval.skew(router.priority))?;
+            writeln!(
+                f,
+                "  takes over        {:?} after an Active resigns, {silence:?} after one falls silent",
+                interval.skew(router.priority)
+            )?;
             writeln!(f, "  lets go by itself {:?} after its last advertisement, by kernel lease", lease(interval))?;
         }
         self.probes.iter().try_for_each(|probe| {

@@ -44,9 +44,8 @@ impl LinkView {
     pub fn up(index: u32, mac: Mac, addresses: &[Found]) -> Self {
         use super::address::{Owner, Standing};
         let mut sources = Sources::default();
-        let usable = |found: &&Found| {
-            found.index == index && found.owner == Owner::Others && found.standing == Standing::Usable
-        };
+        let usable =
+            |found: &&Found| found.index == index && found.owner == Owner::Others && found.standing == Standing::Usable;
         for found in addresses.iter().filter(usable) {
             match found.address {
                 IpAddr::V4(address) => sources.v4 = sources.v4.or(Some(address)),

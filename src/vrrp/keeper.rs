@@ -74,11 +74,7 @@ pub fn run(errands: &Receiver<Errand>, notes: &Notes) -> Result<(), NetlinkError
     Ok(())
 }
 
-fn announce(
-    sockets: &mut BTreeMap<u32, FrameSocket>,
-    place: Place,
-    vip: IpAddr,
-) -> Result<(), NetlinkError> {
+fn announce(sockets: &mut BTreeMap<u32, FrameSocket>, place: Place, vip: IpAddr) -> Result<(), NetlinkError> {
     let refused = |source| NetlinkError::Refused { attempt: "announce the VIP", source };
     let socket = match sockets.entry(place.index) {
         std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),

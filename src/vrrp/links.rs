@@ -68,9 +68,10 @@ impl Links {
 
     /// The socket of a token, with its link.
     pub fn port(&self, token: u64) -> Option<(usize, &Port)> {
-        self.links.iter().enumerate().find_map(|(at, link)| {
-            link.ports.iter().find(|(known, _)| *known == token).map(|(_, port)| (at, port))
-        })
+        self.links
+            .iter()
+            .enumerate()
+            .find_map(|(at, link)| link.ports.iter().find(|(known, _)| *known == token).map(|(_, port)| (at, port)))
     }
 
     /// The socket of a link and family.

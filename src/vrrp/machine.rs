@@ -510,8 +510,13 @@ impl Machine {
         let from = self.state();
         let interval = self.rules.interval;
         let announcement = Announcement { at: now, repeated: 0 };
-        self.phase =
-            Phase::Active { advert: now.after(interval.span()), sent: now, carried: interval, renewed: now, announcement };
+        self.phase = Phase::Active {
+            advert: now.after(interval.span()),
+            sent: now,
+            carried: interval,
+            renewed: now,
+            announcement,
+        };
         self.active = self.sources.of(self.rules.lead);
         self.send(now);
         self.actions.push_back(Action::InstallVip);

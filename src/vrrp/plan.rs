@@ -22,7 +22,9 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Plan<Action> {
         };
         plan.step(Action::WriteConfig(desired.config.clone()), why);
     }
-    plan.extend(running(Unit::Vrrpd, &observed.unit, Part::Vrrp, "spec.vip: the VIP needs its daemon").map(Action::Unit));
+    plan.extend(
+        running(Unit::Vrrpd, &observed.unit, Part::Vrrp, "spec.vip: the VIP needs its daemon").map(Action::Unit),
+    );
     if observed.unit != UnitState::Active {
         return plan;
     }

@@ -75,7 +75,8 @@ impl Router {
     pub fn reconfigure(&mut self, config: &config::Router, fence: Fence, now: Time) -> Option<Arc<[IpAddr]>> {
         let stale: Arc<[IpAddr]> =
             self.addresses.iter().copied().filter(|address| !config.addresses.contains(address)).collect();
-        let changed = if self.config.addresses == config.addresses { AddressesChanged::No } else { AddressesChanged::Yes };
+        let changed =
+            if self.config.addresses == config.addresses { AddressesChanged::No } else { AddressesChanged::Yes };
         self.config = config.clone();
         self.addresses = config.addresses.clone().into();
         self.families = outlets(config);
@@ -186,10 +187,7 @@ impl Router {
 }
 
 fn outlets(config: &config::Router) -> Vec<Outlet> {
-    let outlet = |family| Outlet {
-        family,
-        addresses: config.addresses_of(family),
-        destinations: config.destinations(family),
-    };
+    let outlet =
+        |family| Outlet { family, addresses: config.addresses_of(family), destinations: config.destinations(family) };
     config.families().into_iter().map(outlet).collect()
 }

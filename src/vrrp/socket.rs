@@ -47,7 +47,8 @@ fn open(domain: c_int, kind: c_int, protocol: c_int) -> io::Result<OwnedFd> {
 fn set<T: Copy>(socket: &OwnedFd, level: c_int, name: c_int, value: T) -> io::Result<()> {
     let length = libc::socklen_t::try_from(size_of::<T>()).map_err(io::Error::other)?;
     // SAFETY: the pointer is valid for `length` octets during the call; the kernel copies them.
-    let result = unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, (&raw const value).cast::<c_void>(), length) };
+    let result =
+        unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, (&raw const value).cast::<c_void>(), length) };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
@@ -161,7 +162,8 @@ impl Port {
         let (length, source, destination, hops, stamp) = {
             let mut slices = [IoSliceMut::new(&mut octets[..])];
             let flags = MsgFlags::MSG_DONTWAIT;
-            let message = match recvmsg::<SockaddrStorage>(self.receive.as_raw_fd(), &mut slices, Some(control), flags) {
+            let message = match recvmsg::<SockaddrStorage>(self.receive.as_raw_fd(), &mut slices, Some(control), flags)
+            {
                 Ok(message) => message,
                 Err(Errno::EAGAIN | Errno::EINTR) => return Ok(None),
                 Err(error) => return Err(error.into()),

@@ -65,10 +65,8 @@ pub fn run(watch: &Watch, mailbox: &Mailbox) -> Result<(), NetlinkError> {
             mailbox.tell(Fact::Link { name, view });
         }
         loop {
-            let mut waiting = [
-                PollFd::new(borrow(&events), PollFlags::POLLIN),
-                PollFd::new(watch.poke.as_fd(), PollFlags::POLLIN),
-            ];
+            let mut waiting =
+                [PollFd::new(borrow(&events), PollFlags::POLLIN), PollFd::new(watch.poke.as_fd(), PollFlags::POLLIN)];
             match poll(&mut waiting, PollTimeout::NONE) {
                 Ok(_) | Err(nix::errno::Errno::EINTR) => {}
                 Err(error) => return Err(NetlinkError::Talk(error.into())),

@@ -137,7 +137,7 @@ fn place(location: Location, text: &str) -> Place {
     let span = location.span();
     let clamp = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(text.len());
     if let (Some(start), Some(length)) = (span.byte_offset(), span.byte_len()) {
-        let (start, end) = (clamp(start.into()), clamp(u64::from(start) + u64::from(length)));
+        let (start, end) = (clamp(start), clamp(start.saturating_add(length)));
         if text.is_char_boundary(start) && text.is_char_boundary(end) {
             return start..end;
         }

@@ -1,1 +1,78 @@
-//! To be built.
+//! Where manifests come from. All sources are equal in trust: it is the signature that counts.
+//!
+//! A source either has nothing (then it is not in the list), has a [`Candidate`], or has something that cannot be
+//! used, with the reason. Absent and broken are different things: a vanished source is not an empty manifest, and a
+//! broken one is reported while the manifest in force stays in force. Everything read here is hostile until it is
+//! verified: sizes are bounded before reading, links and device files are not followed or opened.
+
+pub mod pair;
+
+use crate::paths::Paths;
+use serde::Serialize;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// The manifest in a drop directory; its signatures lie beside it.
+pub const DROPPED_MANIFEST: &str = "manifest.yaml";
+
+/// Where something was found, in descending precedence. Precedence only breaks ties between equal manifests.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Origin {
+    /// What this host accepted earlier.
+    Accepted(PathBuf),
+    /// A drop directory.
+    Drop(PathBuf),
+    /// The image.
+    Image(PathBuf),
+}
+
+impl Origin {
+    /// The manifest's path.
+    pub fn path(&self) -> &Path {
+        match self {
+            Origin::Accepted(path) | Origin::Drop(path) | Origin::Image(path) => path,
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.path().display().fmt(f)
+    }
+}
+
+/// Bytes and their signatures, as found: nothing about them is verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// Where.
+    pub origin: Origin,
+    /// The manifest.
+    pub bytes: Vec<u8>,
+    /// Its signature file.
+    pub signature: String,
+}
+
+/// Something that lies where a manifest belongs and cannot be used.
+#[derive(Debug)]
+pub struct Broken {
+    /// Where.
+    pub origin: Origin,
+    /// Why.
+    pub error: pair::PairError,
+}
+
+/// Looks into every source, in the order of precedence.
+pub fn discover(paths: &Paths) -> (Vec<Candidate>, Vec<Broken>) {
+    let drops = paths.drops().map(|directory| Origin::Drop(directory.join(DROPPED_MANIFEST)));
+    let origins = drops.into_iter().chain([Origin::Image(paths.baked_manifest())]);
+    let (mut candidates, mut broken) = (Vec::new(), Vec::new());
+    for origin in origins {
+        match pair::read(origin.path()) {
+            Ok(None) => {}
+            Ok(Some((bytes, signature))) => candidates.push(Candidate { origin, bytes, signature }),
+            Err(error) => broken.push(Broken { origin, error }),
+        }
+    }
+    (candidates, broken)
+}

@@ -1,0 +1,334 @@
+//! The intake: from everything that was dropped to the one manifest in force, and a reason for everything refused.
+//!
+//! Discover, verify, parse, judge, keep. The manifest in force is read back from the store and verified again before
+//! anything parses it; each candidate takes the same way and is then held against it. The highest acceptable
+//! generation wins, wherever it lay. A candidate that is refused changes nothing: the last good manifest stays in force.
+//!
+//! [`choose`] is the decision, pure; [`intake`] reads and, in [`Mode::Store`], keeps what was chosen.
+
+use super::Manifest;
+use super::parse::{Parsed, parse};
+use super::source::{self, Candidate, Origin};
+use super::succession::{self, SuccessionError};
+use crate::ident::Generation;
+use crate::paths::Paths;
+use crate::trust::clock::Clock;
+use crate::trust::host::{self, ImageError};
+use crate::trust::keyring::Keyring;
+use crate::trust::rollback::{self, Admission, HighWater, RollbackError};
+use crate::trust::store::{self, Record, StoreError, Stored};
+use crate::trust::{self, Purpose, TrustError, Verified};
+use crate::yaml::finding::{Findings, Weight};
+use serde::Serialize;
+
+/// Whether an accepted manifest is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Accept: store it and put it in force.
+    Store,
+    /// Say what would be accepted; change nothing.
+    DryRun,
+}
+
+/// What the intake came to.
+#[derive(Debug)]
+pub struct Intake {
+    /// The manifest that this host keeps to; none before the first was accepted.
+    pub in_force: Option<InForce>,
+    /// Whether that is new.
+    pub change: Change,
+    /// Everything that was found and is not in force, with its reason; the order is that of precedence.
+    pub refused: Vec<Refused>,
+    /// What an administrator should know, such as lines of the signer list that are not used.
+    pub notes: Vec<String>,
+}
+
+/// The manifest that this host keeps to.
+#[derive(Debug, Clone)]
+pub struct InForce {
+    /// The manifest.
+    pub manifest: Verified<Manifest>,
+    /// Where it was found when it was accepted.
+    pub origin: String,
+    /// Whose signatures made it count.
+    pub signers: Vec<String>,
+    /// Risks that it takes, in one line each.
+    pub warnings: Vec<String>,
+}
+
+/// What the intake changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Change {
+    /// Nothing.
+    Nothing,
+    /// A manifest was put in force; in [`Mode::DryRun`]: would be.
+    Accepted {
+        /// What was in force before.
+        from: Option<Generation>,
+        /// What is now.
+        to: Generation,
+    },
+}
+
+/// Something that was found and is not in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Refused {
+    /// Where it was found.
+    pub origin: Origin,
+    /// Of which kind the reason is.
+    pub class: Class,
+    /// What is wrong and what to do, in one line per finding, without source text.
+    pub why: String,
+}
+
+/// The kinds of reasons, from the one that has to be repaired first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Class {
+    /// It cannot be read or no trusted key signed it (exit code 5).
+    NotTrusted,
+    /// It is signed and has errors (exit code 6).
+    Invalid,
+    /// It is valid, and following it could cost the cluster its quorum (exit code 3).
+    Unsafe,
+    /// It is older than what is in force, or expired: usual for a drop that nobody took away, and nothing to repair.
+    Stale,
+}
+
+/// Why the intake as a whole failed. Nothing that was dropped can cause this.
+#[derive(Debug, thiserror::Error)]
+pub enum IntakeError {
+    /// The image does not say whom to trust.
+    #[error("nothing can be trusted")]
+    Image(#[from] ImageError),
+    /// What this host accepted earlier cannot be read or added to.
+    #[error("the accepted manifests are out of reach")]
+    Store(#[from] StoreError),
+}
+
+/// A candidate that is signed and valid, by itself.
+#[derive(Debug, Clone)]
+struct Offer {
+    origin: Origin,
+    stored: Stored,
+    in_force: InForce,
+}
+
+/// What [`choose`] decided.
+#[derive(Debug, PartialEq, Eq)]
+struct Choice {
+    /// Index of the offer that is put in force, and how it stands to the mark.
+    accepted: Option<(usize, Admission)>,
+    /// Index and reason of each offer that is not.
+    refused: Vec<(usize, Class, String)>,
+}
+
+/// Finds, verifies, judges and, in [`Mode::Store`], keeps.
+///
+/// # Errors
+/// When the trust files of the image or this host's own store cannot be read or written. What was dropped never causes
+/// one: it is refused.
+pub fn intake(paths: &Paths, clock: Clock, mode: Mode) -> Result<Intake, IntakeError> {
+    let keyring = host::keyring(paths)?;
+    let mark = store::high_water(paths)?;
+    let least = host::least_generation(paths)?;
+    let mut notes: Vec<String> =
+        keyring.spoiled().iter().map(|line| format!("{}: {line}", paths.allowed_signers().display())).collect();
+    let mut refused = Vec::new();
+
+    let in_force = match store::current(paths)? {
+        None => None,
+        Some(stored) => {
+            let origin = Origin::Accepted(paths.manifests().join("current").join(source::DROPPED_MANIFEST));
+            let found = stored.record.as_ref().map_or_else(|| origin.to_string(), |record| record.origin.clone());
+            match open(&origin, found, &stored, &keyring, Purpose::InForce) {
+                Ok(in_force) => Some(in_force),
+                Err((class, why)) => {
+                    refused.push(Refused { origin, class, why });
+                    None
+                }
+            }
+        }
+    };
+    let clock = in_force.as_ref().map_or(clock, |in_force| clock.not_before(in_force.manifest.get().issued_at));
+    if !clock.trusted {
+        notes
+            .push(format!("nobody vouches for the clock of this host (it says {}); expiry is judged by it", clock.now));
+    }
+
+    let (candidates, broken) = source::discover(paths);
+    refused.extend(broken.into_iter().map(|broken| Refused {
+        origin: broken.origin,
+        class: Class::NotTrusted,
+        why: chain(&broken.error),
+    }));
+    let mut offers: Vec<Offer> = Vec::new();
+    for Candidate { origin, bytes, signature } in candidates {
+        let stored = Stored { bytes, signature, record: None };
+        match open(&origin, origin.to_string(), &stored, &keyring, Purpose::NewInput(&clock)) {
+            Ok(in_force) => offers.push(Offer { origin, stored, in_force }),
+            Err((class, why)) => refused.push(Refused { origin, class, why }),
+        }
+    }
+
+    let accepted = in_force.as_ref().map(|in_force| in_force.manifest.get());
+    let offered: Vec<&Manifest> = offers.iter().map(|offer| offer.in_force.manifest.get()).collect();
+    let choice = choose(accepted, highest(mark, accepted).as_ref(), &offered, least, keyring.threshold(), &clock);
+    refused.extend(choice.refused.iter().map(|(at, class, why)| Refused {
+        origin: offers[*at].origin.clone(),
+        class: *class,
+        why: why.clone(),
+    }));
+    refused.sort_by(|one, other| one.origin.cmp(&other.origin));
+
+    let Some((at, _)) = choice.accepted else {
+        return Ok(Intake { in_force, change: Change::Nothing, refused, notes });
+    };
+    let offer = offers.swap_remove(at);
+    let manifest = offer.in_force.manifest.get();
+    let change = Change::Accepted { from: accepted.map(|before| before.generation), to: manifest.generation };
+    if mode == Mode::Store {
+        let record = Record { origin: offer.origin.to_string(), accepted_at: clock.now };
+        store::accept(paths, &mark_of(manifest), &Stored { record: Some(record), ..offer.stored })?;
+    }
+    Ok(Intake { in_force: Some(offer.in_force), change, refused, notes })
+}
+
+/// Verifies and then parses; nothing is parsed before.
+fn open(
+    origin: &Origin,
+    found: String,
+    stored: &Stored,
+    keyring: &Keyring,
+    purpose: Purpose<'_>,
+) -> Result<InForce, (Class, String)> {
+    let file = origin.to_string();
+    let signed = trust::verify(stored.bytes.clone(), &stored.signature, keyring, purpose)
+        .map_err(|error| (Class::NotTrusted, format!("{file}: {}", chain::<TrustError>(&error))))?;
+    let mut warnings = Vec::new();
+    let manifest = signed
+        .bytes
+        .try_map(|bytes| {
+            let Parsed { manifest, warnings: found } = parse(&file, &bytes)?;
+            warnings = found.to_string().lines().map(str::to_owned).collect();
+            Ok(manifest)
+        })
+        .map_err(|findings: Findings| match findings.heaviest() {
+            Some(Weight::Unsafe) => (Class::Unsafe, findings.to_string()),
+            _ => (Class::Invalid, findings.to_string()),
+        })?;
+    Ok(InForce { manifest, origin: found, signers: signed.signers, warnings })
+}
+
+/// The mark that holds: the one on disk may be too low if a run was killed between switching and writing it.
+fn highest(mark: Option<HighWater>, accepted: Option<&Manifest>) -> Option<HighWater> {
+    let in_force = accepted.map(mark_of);
+    match (mark, in_force) {
+        (Some(mark), Some(in_force)) if in_force.generation > mark.generation => Some(in_force),
+        (mark, in_force) => mark.or(in_force),
+    }
+}
+
+fn mark_of(manifest: &Manifest) -> HighWater {
+    HighWater { cluster_id: manifest.cluster_id.clone(), generation: manifest.generation, digest: manifest.digest }
+}
+
+/// Which of the offers, in the order of precedence, is put in force.
+fn choose(
+    in_force: Option<&Manifest>,
+    highest: Option<&HighWater>,
+    offers: &[&Manifest],
+    least: Generation,
+    threshold: usize,
+    clock: &Clock,
+) -> Choice {
+    let mut choice = Choice { accepted: None, refused: Vec::new() };
+    let mut acceptable: Vec<(usize, Admission)> = Vec::new();
+    for (at, offer) in offers.iter().enumerate() {
+        match judge(in_force, highest, offer, least, threshold, clock) {
+            Ok(admission) => acceptable.push((at, admission)),
+            Err((class, why)) => choice.refused.push((at, class, why)),
+        }
+    }
+    let Some(top) = acceptable.iter().map(|(at, _)| offers[*at].generation).max() else { return choice };
+    let digests: std::collections::BTreeSet<_> =
+        acceptable.iter().filter(|(at, _)| offers[*at].generation == top).map(|(at, _)| offers[*at].digest).collect();
+    let forked = digests.len() > 1;
+    for (at, admission) in acceptable {
+        let offer = offers[at];
+        if offer.generation < top {
+            choice.refused.push((at, Class::Stale, format!("generation {top} was dropped as well and is newer")));
+        } else if forked {
+            let why = format!(
+                "there are {} different manifests of generation {top}, and other masters may see only one of them; \
+                 give one of them a higher 'metadata.generation'",
+                digests.len()
+            );
+            choice.refused.push((at, Class::Unsafe, why));
+        } else if choice.accepted.is_none() && in_force.is_none_or(|in_force| in_force.digest != offer.digest) {
+            choice.accepted = Some((at, admission));
+        }
+        // What is left is a copy of what is accepted or in force: nothing to say of it.
+    }
+    choice.refused.sort_by_key(|(at, _, _)| *at);
+    choice
+}
+
+/// Whether one offer, looked at alone, may be put in force.
+fn judge(
+    in_force: Option<&Manifest>,
+    highest: Option<&HighWater>,
+    offer: &Manifest,
+    least: Generation,
+    threshold: usize,
+    clock: &Clock,
+) -> Result<Admission, (Class, String)> {
+    let admission = rollback::admit(highest, &mark_of(offer), least, threshold).map_err(|error| {
+        let class = match error {
+            RollbackError::Older { .. } | RollbackError::BelowImage { .. } => Class::Stale,
+            RollbackError::OtherContent { .. } | RollbackError::OtherCluster { .. } | RollbackError::Jump { .. } => {
+                Class::Unsafe
+            }
+        };
+        (class, error.to_string())
+    })?;
+    if admission == Admission::Same {
+        return Ok(admission);
+    }
+    if let Some(expired) = offer.expires_at.filter(|expires| *expires <= clock.now) {
+        let why = format!(
+            "generation {} expired at {expired}, before it was accepted here; issue a new generation",
+            offer.generation
+        );
+        return Err((Class::Stale, why));
+    }
+    match in_force {
+        Some(before) => succession::judge(before, offer)
+            .map(|()| admission)
+            .map_err(|error| (Class::Unsafe, chain::<SuccessionError>(&error))),
+        None => Ok(admission),
+    }
+}
+
+/// An error with its causes, as one sentence.
+fn chain<E: std::error::Error>(error: &E) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        text.push_str(": ");
+        text.push_str(&next.to_string());
+        cause = next.source();
+    }
+    text
+}
+
+impl Refused {
+    /// Whether somebody has to do something about it.
+    pub fn needs_repair(&self) -> bool {
+        self.class != Class::Stale
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,142 @@
+//! What the image and the kernel of this host say: whose signatures count, what is the least generation, what time it is.
+
+use super::clock::Clock;
+use super::keyring::Keyring;
+use super::policy::{self, Policy};
+use crate::ident::Generation;
+use crate::paths::Paths;
+use jiff::Timestamp;
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// A list of signers or a policy larger than this is a mistake (1 MiB).
+const MOST_TRUST_BYTES: u64 = 1 << 20;
+
+/// A file that is there and cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read '{}'", path.display())]
+pub struct ReadError {
+    path: PathBuf,
+    #[source]
+    source: io::Error,
+}
+
+/// Why the trust files of the image cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ImageError {
+    /// A file cannot be read.
+    #[error("the trust files of the image cannot be read")]
+    Read(#[from] ReadError),
+    /// The least generation of the image is not a number.
+    #[error("'{}' has to hold one number, the least generation that is accepted", .0.display())]
+    LeastGeneration(PathBuf),
+    /// The trust policy has mistakes.
+    #[error("the trust policy cannot be used")]
+    Policy(#[source] Box<crate::yaml::finding::Findings>),
+}
+
+/// The list of allowed signers with its policy, from the image. Absent files trust nobody.
+///
+/// # Errors
+/// When a file is there and cannot be used: a broken policy is never taken for a weaker one.
+pub fn keyring(paths: &Paths) -> Result<Keyring, ImageError> {
+    let policy = match text(&paths.trust_policy())? {
+        Some(text) => policy::parse(&paths.trust_policy().display().to_string(), &text)
+            .map_err(|findings| ImageError::Policy(Box::new(findings)))?,
+        None => Policy::default(),
+    };
+    Ok(Keyring::parse(&text(&paths.allowed_signers())?.unwrap_or_default(), policy))
+}
+
+/// The least generation that the image accepts; it survives a wiped `/var`.
+///
+/// # Errors
+/// When the file is there and holds no number.
+pub fn least_generation(paths: &Paths) -> Result<Generation, ImageError> {
+    let path = paths.min_generation();
+    match text(&path)? {
+        Some(text) => text.trim().parse().map(Generation).map_err(|_| ImageError::LeastGeneration(path)),
+        None => Ok(Generation(0)),
+    }
+}
+
+/// Reads the clock of this host: the system's, systemd's epoch, and what time synchronisation last left behind.
+#[expect(clippy::disallowed_methods, reason = "the driver that reads the clock for everybody else")]
+pub fn clock(paths: &Paths) -> Clock {
+    let modified = |path: &Path| {
+        let time = std::fs::symlink_metadata(path).and_then(|metadata| metadata.modified()).ok()?;
+        Timestamp::try_from(time).ok()
+    };
+    let system = Timestamp::try_from(SystemTime::now()).unwrap_or(Timestamp::UNIX_EPOCH);
+    let not_later = [paths.clock_epoch(), paths.timesync_clock(), paths.allowed_signers()];
+    let trusted = std::fs::symlink_metadata(paths.timesync_synchronized()).is_ok();
+    Clock::floor(system, not_later.iter().filter_map(|path| modified(path)), trusted)
+}
+
+/// The text of a small file; `None` where there is none.
+pub(super) fn text(path: &Path) -> Result<Option<String>, ReadError> {
+    let Some(bytes) = bytes(path, MOST_TRUST_BYTES)? else { return Ok(None) };
+    String::from_utf8(bytes).map(Some).map_err(|_| ReadError {
+        path: path.to_owned(),
+        source: io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8"),
+    })
+}
+
+/// The bytes of a file of at most `most` bytes; `None` where there is none.
+pub(super) fn bytes(path: &Path, most: u64) -> Result<Option<Vec<u8>>, ReadError> {
+    let failed = |source| ReadError { path: path.to_owned(), source };
+    let file = match fs::File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut bytes = Vec::new();
+    file.take(most.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > most {
+        return Err(failed(io::Error::new(io::ErrorKind::FileTooLarge, format!("it has more than {most} bytes"))));
+    }
+    Ok(Some(bytes))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::disallowed_methods)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broken_policy_is_not_a_weaker_one() {
+        let root = tempfile::tempdir().unwrap();
+        let paths = Paths::below(root.path());
+        assert!(keyring(&paths).unwrap().is_empty());
+        fs::create_dir_all(paths.trust_policy().parent().unwrap()).unwrap();
+        fs::write(paths.trust_policy(), "treshold: 2\n").unwrap();
+        assert!(matches!(keyring(&paths), Err(ImageError::Policy(_))));
+    }
+
+    #[test]
+    fn the_image_may_name_a_least_generation() {
+        let root = tempfile::tempdir().unwrap();
+        let paths = Paths::below(root.path());
+        assert_eq!(least_generation(&paths).unwrap(), Generation(0));
+        fs::create_dir_all(paths.min_generation().parent().unwrap()).unwrap();
+        fs::write(paths.min_generation(), "12\n").unwrap();
+        assert_eq!(least_generation(&paths).unwrap(), Generation(12));
+        fs::write(paths.min_generation(), "twelve").unwrap();
+        assert!(least_generation(&paths).is_err());
+    }
+
+    #[test]
+    fn a_host_without_a_clock_takes_the_date_of_its_image() {
+        let root = tempfile::tempdir().unwrap();
+        let paths = Paths::below(root.path());
+        std::fs::create_dir_all(paths.clock_epoch().parent().unwrap()).unwrap();
+        let epoch = std::fs::File::create(paths.clock_epoch()).unwrap();
+        let far = SystemTime::now() + std::time::Duration::from_secs(86_400);
+        epoch.set_modified(far).unwrap();
+        let clock = clock(&paths);
+        assert_eq!(clock.now.as_second(), Timestamp::try_from(far).unwrap().as_second());
+        assert!(!clock.trusted);
+    }
+}
