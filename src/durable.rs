@@ -3,6 +3,8 @@
 //! Drivers use this for everything that lands on the host: accepted manifests, markers, rendered
 //! configuration. It decides nothing.
 
+use crate::file::ObservedFile;
+use crate::ident::Digest;
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -51,6 +53,19 @@ pub fn replace(path: &Path, content: &[u8], mode: u32, owner: Option<(u32, u32)>
     sync_directory(directory)
 }
 
+/// What lies at `path`, for comparison with a rendered file.
+pub fn observe(path: &Path) -> ObservedFile {
+    let read = || -> io::Result<ObservedFile> {
+        let mode = fs::metadata(path)?.permissions().mode() & 0o7777;
+        Ok(ObservedFile::Present { digest: Digest::of(&fs::read(path)?), mode })
+    };
+    match read() {
+        Ok(observed) => observed,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => ObservedFile::Absent,
+        Err(error) => ObservedFile::Unknown { why: format!("cannot read '{}': {error}", path.display()) },
+    }
+}
+
 /// Makes a rename or removal inside `directory` durable.
 ///
 /// # Errors
@@ -89,5 +104,14 @@ mod tests {
     fn the_error_names_the_file() {
         let error = replace(Path::new("/nonexistent/marker"), b"", 0o600, None).unwrap_err();
         assert_eq!(error.to_string(), "cannot create '/nonexistent/.marker.new'");
+    }
+
+    #[test]
+    fn an_observed_file_is_told_by_its_bytes_and_mode() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("file");
+        assert_eq!(observe(&path), ObservedFile::Absent);
+        replace(&path, b"text", 0o640, None).unwrap();
+        assert_eq!(observe(&path), ObservedFile::Present { digest: Digest::of(b"text"), mode: 0o640 });
     }
 }

@@ -24,6 +24,7 @@ pub mod etcd;
 pub mod file;
 pub mod ident;
 pub mod image;
+pub mod journal;
 pub mod manifest;
 pub mod network;
 pub mod paths;

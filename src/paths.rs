@@ -87,4 +87,8 @@ paths! {
     etcd_data: "var/lib/etcd",
     /// machine-id(5).
     machine_id: "etc/machine-id",
+    /// SMBIOS serial number of the machine; readable by root only.
+    smbios_serial: "sys/class/dmi/id/product_serial",
+    /// SMBIOS UUID of the machine.
+    smbios_uuid: "sys/class/dmi/id/product_uuid",
 }

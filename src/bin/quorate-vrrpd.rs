@@ -6,8 +6,6 @@ use quorate::vrrp::release::release;
 use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::util::SubscriberInitExt;
 
 /// Elects which master holds the virtual addresses (VRRP, RFC 9568) and keeps them there.
 #[derive(Debug, Parser)]
@@ -32,7 +30,7 @@ const INVALID: u8 = 6;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    log_to_the_journal_or_the_terminal();
+    quorate::journal::start();
     if let Some(path) = arguments.check {
         return match driver::read_config(&path) {
             Ok((config, digest)) => {
@@ -84,17 +82,4 @@ fn chain(error: &dyn Error) -> String {
         cause = error.source();
     }
     text
-}
-
-/// systemd sets JOURNAL_STREAM for what it connects to the journal: there the fields are worth having.
-fn log_to_the_journal_or_the_terminal() {
-    let journal = std::env::var_os("JOURNAL_STREAM").and_then(|_| tracing_journald::layer().ok());
-    let level = tracing_subscriber::filter::LevelFilter::INFO;
-    match journal {
-        Some(journal) => tracing_subscriber::registry().with(level).with(journal).init(),
-        None => {
-            let plain = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false).without_time();
-            tracing_subscriber::registry().with(level).with(plain).init();
-        }
-    }
 }

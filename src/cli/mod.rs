@@ -8,13 +8,17 @@ pub mod check;
 mod exit;
 pub mod init;
 pub mod install;
+mod narrate;
 pub mod pki;
+pub mod plan;
+pub mod reconcile;
 mod report;
 pub mod tolerance;
 
 pub use exit::Exit;
 
 use clap::{Parser, Subcommand};
+use std::time::Duration;
 
 /// Keeps every master of a BareOS cluster as one signed manifest describes it, and refuses what could cost the quorum.
 #[derive(Debug, Parser)]
@@ -35,6 +39,10 @@ pub enum Verb {
     Install(install::InstallArgs),
     /// Make the cluster CA and the masters' certificates, on the workstation
     Pki(pki::PkiArgs),
+    /// Print what reconcile would do on this host, what is blocked, and why; changes nothing
+    Plan(plan::PlanArgs),
+    /// Bring this host to what the manifest in force says
+    Reconcile(reconcile::ReconcileArgs),
     /// Print how many masters may be lost for each count, and which counts are accepted
     Tolerance(tolerance::ToleranceArgs),
 }
@@ -50,7 +58,16 @@ impl Cli {
             Verb::Check(args) => check::run(&args),
             Verb::Install(args) => install::run(&args),
             Verb::Pki(args) => pki::run(&args),
+            Verb::Plan(args) => plan::run(&args),
+            Verb::Reconcile(args) => reconcile::run(&args),
             Verb::Tolerance(args) => tolerance::run(&args),
         }
     }
+}
+
+/// A span of time as people write it: `90s`, `10m`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let span: jiff::SignedDuration =
+        text.parse().map_err(|_| format!("'{text}' is not a time; write a number with a unit, such as 90s or 10m"))?;
+    Duration::try_from(span).map_err(|_| format!("'{text}' is negative"))
 }

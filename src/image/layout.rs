@@ -11,11 +11,13 @@ use super::{Content, Entry, Payload};
 use std::path::{Path, PathBuf};
 
 /// The units as they land in `/usr/lib/systemd/system`.
-const UNITS: [(&str, &str); 4] = [
+const UNITS: [(&str, &str); 6] = [
     ("quorate-firstboot.service", include_str!("../../units/quorate-firstboot.service")),
     ("quorate-reconcile.service", include_str!("../../units/quorate-reconcile.service")),
     ("quorate-reconcile.timer", include_str!("../../units/quorate-reconcile.timer")),
     ("quorate-reconcile.path", include_str!("../../units/quorate-reconcile.path")),
+    ("quorate-vrrpd.service", include_str!("../../units/quorate-vrrpd.service")),
+    ("quorate-etcd.service", include_str!("../../units/quorate-etcd.service")),
 ];
 
 /// Further texts, below `/usr/lib`.

@@ -145,13 +145,15 @@ impl Bundle {
     /// # Errors
     /// When its certificate cannot be read.
     pub fn validity(&self) -> Result<Validity, Fault> {
-        let der = der(&self.certificate)?;
-        let validity = parsed(&der)?.validity().clone();
-        let moment = |seconds| Timestamp::from_second(seconds).map_err(|error| Fault::Form(error.to_string()));
-        Ok(Validity {
-            not_before: moment(validity.not_before.timestamp())?,
-            not_after: moment(validity.not_after.timestamp())?,
-        })
+        validity(&self.certificate)
+    }
+
+    /// When its CA is valid.
+    ///
+    /// # Errors
+    /// When the CA's certificate cannot be read.
+    pub fn authority_validity(&self) -> Result<Validity, Fault> {
+        validity(&self.ca)
     }
 
     /// Everything that keeps it from serving as `expected` at `now`; nothing when it is good.
@@ -195,6 +197,16 @@ impl Bundle {
 /// When the text is no certificate.
 pub fn fingerprint(ca: &str) -> Result<Digest, Fault> {
     der(ca).map(|der| Digest::of(&der))
+}
+
+fn validity(certificate: &str) -> Result<Validity, Fault> {
+    let der = der(certificate)?;
+    let validity = parsed(&der)?.validity().clone();
+    let moment = |seconds| Timestamp::from_second(seconds).map_err(|error| Fault::Form(error.to_string()));
+    Ok(Validity {
+        not_before: moment(validity.not_before.timestamp())?,
+        not_after: moment(validity.not_after.timestamp())?,
+    })
 }
 
 fn der(block: &str) -> Result<Vec<u8>, Fault> {

@@ -7,6 +7,7 @@
 //! [`findings`], once, for the screen, the page, the exit code and `--json` alike.
 
 pub mod changes;
+pub mod compose;
 pub mod elapsed;
 pub mod findings;
 pub mod human;

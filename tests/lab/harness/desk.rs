@@ -36,15 +36,15 @@ impl Desk {
         let manifest = starter.replace("https: \"https://127.0.0.1:6443/livez\"", "tcp: \"127.0.0.1:2379\"");
         fs::write(self.directory.join("manifest.yaml"), &manifest)?;
         let mut told = vec![("quorate init --masters 3 >manifest.yaml   # then edited".to_owned(), spec_of(&manifest))];
-        for command in [
-            "check manifest.yaml",
-            "pki init --dir pki --name lab",
-            "pki issue manifest.yaml --dir pki",
-            "sign manifest.yaml --key admin",
-        ] {
+        for command in ["check manifest.yaml", "pki init --dir pki", "pki issue manifest.yaml --dir pki"] {
             let arguments: Vec<_> = command.split(' ').collect();
             told.push((format!("quorate {command}"), self.quorate(&arguments)?));
         }
+        must(
+            Command::new("ssh-keygen")
+                .args(["-q", "-Y", "sign", "-n", "quorate-manifest", "-f", "admin", "manifest.yaml"])
+                .current_dir(&self.directory),
+        )?;
         Ok(told)
     }
 
@@ -59,7 +59,7 @@ impl Desk {
     pub fn drop_for(&self, master: &Master) -> anyhow::Result<Vec<(&'static str, Vec<u8>)>> {
         let read = |path: PathBuf| fs::read(self.directory.join(path));
         Ok(vec![
-            ("node.pem", read(PathBuf::from("pki").join(&master.name).join("node.pem"))?),
+            ("node.pem", read(PathBuf::from("pki/nodes").join(&master.name).join("node.pem"))?),
             ("manifest.yaml.sig", read("manifest.yaml.sig".into())?),
             ("manifest.yaml", read("manifest.yaml".into())?),
         ])

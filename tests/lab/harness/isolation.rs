@@ -108,9 +108,14 @@ impl Inside {
     /// Gives the lab an empty `/run` and an empty work directory, both of which vanish with it.
     pub fn furnish(&self, work: &Path) -> anyhow::Result<()> {
         fs::create_dir_all(work)?;
-        for place in [Path::new("/run"), work] {
-            must(Command::new("mount").args(["-t", "tmpfs", "tmpfs"]).arg(place))?;
-        }
+        must(Command::new("mount").args(["-t", "tmpfs", "tmpfs", "/run"]))?;
+        // A disk, for quorate takes what lies in memory for an unmounted data partition. Unlinked as soon as it is
+        // mounted, it vanishes with the mount namespace.
+        let disk = work.with_extension("ext4");
+        fs::File::create(&disk)?.set_len(DISK_BYTES)?;
+        must(Command::new("mkfs.ext4").args(["-q", "-F", "-E", "lazy_itable_init=1"]).arg(&disk))?;
+        must(Command::new("mount").args(["-o", "loop"]).arg(&disk).arg(work))?;
+        fs::remove_file(&disk)?;
         must(Command::new("ip").args(["link", "set", "lo", "up"]))?;
         Ok(())
     }
@@ -199,3 +204,6 @@ fn hierarchies() -> Vec<PathBuf> {
     }
     ["unified", "systemd"].map(|name| root.join(name)).into_iter().filter(|place| place.exists()).collect()
 }
+
+/// Sparse: what three masters write is far less.
+const DISK_BYTES: u64 = 8 << 30;

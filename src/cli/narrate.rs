@@ -1,0 +1,142 @@
+//! Tells a run of reconcile as it happens: lines for a terminal, structured entries for the journal, one status
+//! line for systemd.
+//!
+//! One line per fact: a wait that goes on is told once, and again only when its reason changes.
+
+use crate::journal::{self, Log};
+use crate::plan::{Blocked, Hold, Plan};
+use crate::reconcile::apply::{Event, Failure};
+use crate::reconcile::{Action, chain};
+use crate::status::human::{Paint, Tone};
+use std::collections::BTreeSet;
+use std::io::IsTerminal;
+use tokio::time::Instant;
+
+/// Tells one run.
+#[derive(Debug)]
+pub struct Narrator {
+    log: Log,
+    /// For lines: stderr of a shell; beside the journal, a console that stdout is connected to.
+    lines: Option<Paint>,
+    started: Instant,
+    told: BTreeSet<Blocked>,
+    last_progress: String,
+}
+
+impl Narrator {
+    /// For this process.
+    pub fn new() -> Self {
+        let log = journal::start();
+        let paint = |terminal| if terminal { Paint::Colour } else { Paint::Plain };
+        let lines = match log {
+            Log::Stderr => Some(paint(std::io::stderr().is_terminal())),
+            // Whoever stands at the console of a master that waits has to see for what; a pipe is nobody.
+            Log::Journal => std::io::stdout().is_terminal().then_some(Paint::Plain),
+        };
+        Self { log, lines, started: Instant::now(), told: BTreeSet::new(), last_progress: String::new() }
+    }
+
+    /// Tells one event.
+    pub fn tell(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Planned(_, plan) => self.planned(plan),
+            Event::Begun(step) => {
+                self.last_progress.clear();
+                systemd_status(&step.action.to_string());
+            }
+            Event::Progress(text) => self.progress(text),
+            Event::Done(step) => {
+                if self.log == Log::Journal {
+                    tracing::info!(quorate_step = %step.action, quorate_reason = %step.why, "done: {} ({})", step.action, step.why);
+                }
+                self.line(Tone::Good, "done", &step.action.to_string(), &step.why);
+            }
+            Event::Failed(failure) => self.failed(failure),
+        }
+    }
+
+    /// Tells something that is not part of a plan, such as a refused drop.
+    pub fn note(&mut self, tone: Tone, word: &str, text: &str) {
+        if self.log == Log::Journal {
+            match tone {
+                Tone::Bad => tracing::error!("{word}: {text}"),
+                Tone::Watch => tracing::warn!("{word}: {text}"),
+                Tone::Good | Tone::Faint | Tone::Strong => tracing::info!("{word}: {text}"),
+            }
+        }
+        self.line(tone, word, text, "");
+    }
+
+    fn planned(&mut self, plan: &Plan<Action>) {
+        let now: BTreeSet<Blocked> = plan.blocked.iter().cloned().collect();
+        for blocked in now.difference(&self.told) {
+            self.blocked(blocked);
+        }
+        if let Some(blocked) = plan.blocked.first() {
+            systemd_status(&format!("{}: {}", blocked.what, blocked.why));
+        }
+        self.told = now;
+    }
+
+    /// Tells what is not done, why, and what unblocks it.
+    pub fn blocked(&self, blocked: &Blocked) {
+        let (what, why) = (format!("{}: {}", blocked.part, blocked.what), &blocked.why);
+        let unblock = &blocked.unblock;
+        let (tone, word) = match blocked.hold {
+            Hold::Refused => (Tone::Bad, "refused"),
+            Hold::Waiting => (Tone::Watch, "waiting"),
+        };
+        match (self.log, blocked.hold) {
+            (Log::Journal, Hold::Refused) => {
+                tracing::error!(quorate_reason = %why, "refused: {what} ({why}; unblocked by: {unblock})");
+            }
+            (Log::Journal, Hold::Waiting) => {
+                tracing::warn!(quorate_reason = %why, "waiting: {what} ({why}; unblocked by: {unblock})");
+            }
+            (Log::Stderr, _) => {}
+        }
+        self.line(tone, word, &what, &format!("{why}; unblocked by: {unblock}"));
+    }
+
+    fn progress(&mut self, text: &str) {
+        if self.last_progress == text {
+            return;
+        }
+        text.clone_into(&mut self.last_progress);
+        systemd_status(text);
+        if self.log == Log::Journal {
+            tracing::info!("{text}");
+        }
+        self.line(Tone::Watch, "waiting", text, "");
+    }
+
+    fn failed(&mut self, failure: &Failure) {
+        let (step, causes) = (&failure.step.action, chain(&failure.error));
+        if self.log == Log::Journal {
+            tracing::error!(quorate_step = %step, quorate_reason = %causes, "failed: {step} ({causes})");
+        }
+        self.line(Tone::Bad, "failed", &step.to_string(), &causes);
+    }
+
+    fn line(&self, tone: Tone, word: &str, text: &str, why: &str) {
+        let Some(paint) = self.lines else { return };
+        let seconds = paint.tone(Tone::Faint, &format!("{:6.1}s", self.started.elapsed().as_secs_f32()));
+        let why = if why.is_empty() { String::new() } else { paint.tone(Tone::Faint, &format!("  {why}")) };
+        let line = format!("{seconds} {} {text}{why}", paint.tone(tone, &format!("{word:>9}")));
+        match self.log {
+            Log::Stderr => eprintln!("{line}"),
+            Log::Journal => println!("quorate: {line}"),
+        }
+    }
+}
+
+impl Default for Narrator {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What `systemctl status` shows while a unit works. Outside a unit there is nobody to tell, which is no error.
+fn systemd_status(text: &str) {
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Status(text)]);
+}

@@ -1,0 +1,136 @@
+//! The real host behind [`Host`]: kernel, systemd, files, etcd. Gathers and delegates; decides nothing.
+
+use super::host::{Host, StepError};
+use super::input::Drops;
+use super::{Action, Desired, Observed, chain, observe};
+use crate::etcd::EtcdError;
+use crate::etcd::driver::{Account, Driver, Patience};
+use crate::paths::Paths;
+use crate::plan::Hold;
+use crate::systemd::bus::{Bus, BusError};
+use crate::systemd::{Unit, UnitAction, UnitState};
+use crate::{etcd, network, pki, vrrp};
+use std::cell::RefCell;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Longest wait for one systemd job. An etcd member is ready only with a quorum, so its job may last; what is still
+/// running then is seen as changing by the next look.
+const JOB_DEADLINE: Duration = Duration::from_secs(10);
+/// How often a long step looks whether something was dropped meanwhile.
+const LOOK_FOR_INPUT: Duration = Duration::from_secs(1);
+/// The user that quorate-etcd.service runs as (units/sysusers.conf).
+const ETCD_USER: &str = "etcd";
+
+/// This host.
+#[derive(Debug)]
+pub struct Machine {
+    paths: Paths,
+    bus: Result<Bus, BusError>,
+    etcd: Driver,
+    drops: Drops,
+}
+
+impl Machine {
+    /// Connects to systemd; without it, unit states are unknown and everything else can still be seen.
+    pub async fn new(paths: Paths) -> Self {
+        Self {
+            bus: Bus::connect().await,
+            etcd: Driver::new(paths.clone(), Account::Named(ETCD_USER.to_owned())),
+            drops: Drops::seen(&paths),
+            paths,
+        }
+    }
+
+    async fn unit(&self, unit: Unit) -> UnitState {
+        match &self.bus {
+            Ok(bus) => bus.state(unit).await,
+            Err(error) => UnitState::Unknown { why: chain(error) },
+        }
+    }
+
+    async fn unit_action(&self, action: UnitAction) -> Result<(), StepError> {
+        let failed = |source| StepError::Failed { attempt: format!("could not {action}"), source };
+        match &self.bus {
+            Ok(bus) => bus.execute(action, JOB_DEADLINE).await.map_err(|error| match error {
+                error @ BusError::Deadline { .. } => StepError::Held { hold: Hold::Waiting, why: error.to_string() },
+                error => failed(error.into()),
+            }),
+            Err(error) => Err(failed(chain(error).into())),
+        }
+    }
+
+    async fn etcd_action(
+        &mut self,
+        desired: &Desired,
+        action: &etcd::Action,
+        until: Instant,
+        progress: &mut dyn FnMut(&str),
+    ) -> Result<(), StepError> {
+        let progress = RefCell::new(progress);
+        let progress = |text: &str| (progress.borrow_mut())(text);
+        let subject = desired.etcd();
+        let step = self.etcd.execute(action, &subject, Patience { until, progress: &progress });
+        let drops = &self.drops;
+        let dropped = async {
+            while !drops.changed() {
+                tokio::time::sleep(LOOK_FOR_INPUT).await;
+            }
+        };
+        tokio::select! {
+            ended = step => ended.map_err(|error| match error {
+                EtcdError::Waiting { whom, .. } => StepError::Held { hold: Hold::Waiting, why: whom },
+                EtcdError::Refused { why, .. } => StepError::Held { hold: Hold::Refused, why },
+                error => StepError::Failed { attempt: format!("could not {action}"), source: error.into() },
+            }),
+            () = dropped => {
+                Err(StepError::Held { hold: Hold::Waiting, why: "something was dropped; the run begins again with it".into() })
+            }
+        }
+    }
+}
+
+impl Host for Machine {
+    async fn observe(&mut self, desired: &Desired) -> Observed {
+        let (network, vrrpd, member) =
+            tokio::join!(network::kernel::observe(), self.unit(Unit::Vrrpd), self.unit(Unit::Etcd));
+        let etcd = self.etcd.observe(&desired.etcd(), member).await;
+        Observed {
+            pki: pki::host::observe(&self.paths, now()),
+            network,
+            vrrp: observe::vrrp(&self.paths, vrrpd),
+            cluster: etcd::summary::summary(&desired.etcd(), &etcd).await,
+            etcd,
+        }
+    }
+
+    async fn execute(
+        &mut self,
+        desired: &Desired,
+        action: &Action,
+        deadline: Instant,
+        progress: &mut dyn FnMut(&str),
+    ) -> Result<(), StepError> {
+        match action {
+            Action::Vrrp(vrrp::Action::Unit(unit)) | Action::Etcd(etcd::Action::Unit(unit)) => {
+                self.unit_action(*unit).await
+            }
+            Action::Vrrp(vrrp::Action::WriteConfig(file)) => {
+                crate::durable::replace(&file.path, &file.content, file.mode, None)
+                    .map_err(|error| StepError::Failed { attempt: format!("could not {action}"), source: error.into() })
+            }
+            Action::Etcd(step) => self.etcd_action(desired, step, deadline, progress).await,
+            Action::Pki(step) => pki::host::execute(step)
+                .map_err(|error| StepError::Failed { attempt: format!("could not {action}"), source: error.into() }),
+        }
+    }
+
+    fn new_input(&mut self) -> bool {
+        self.drops.changed()
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a driver: it dates what it observes")]
+fn now() -> jiff::Timestamp {
+    jiff::Timestamp::now()
+}

@@ -1,0 +1,164 @@
+//! A whole run: lock, intake, converge, account. What `quorate reconcile` and its units execute.
+
+use super::Desired;
+use super::account::{Account, Follower, News};
+use super::apply::{self, Event};
+use super::lock::{self, LockError};
+use super::machine::Machine;
+use super::observe::facts;
+use crate::durable::{self, DurableError};
+use crate::manifest::identity::{self, IdentityError};
+use crate::manifest::intake::{Change, Class, Intake, IntakeError, Mode, Refused, intake};
+use crate::paths::Paths;
+use crate::plan::{Blocked, Hold, Part};
+use crate::status::compose::Cluster;
+use crate::status::{Phase, RefusedDrop, Status};
+use crate::trust;
+use jiff::Timestamp;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// What a run is given.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where everything lies.
+    pub paths: Paths,
+    /// How long to stay while something named is on its way.
+    pub patience: Duration,
+}
+
+/// What a run tells whoever follows it.
+#[derive(Debug)]
+pub enum Told<'a> {
+    /// Another run has the lock.
+    LockedBy(&'a str),
+    /// What the intake came to.
+    Intake(&'a Intake),
+    /// Something stands in the way before anything can be planned.
+    Blocked(&'a Blocked),
+    /// Something happened while converging.
+    Event(Event<'a>),
+}
+
+/// Why there was no run, or none that could be accounted for.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// Another run has the lock.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// No manifest could be judged: the image or the store is damaged.
+    #[error("cannot take in a manifest")]
+    Intake(#[from] IntakeError),
+    /// The status document or metrics could not be written.
+    #[error("cannot account for this run")]
+    Account(#[from] DurableError),
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The last status document.
+    pub status: Status,
+    /// Drops that were refused.
+    pub refused: Vec<Refused>,
+}
+
+/// Runs until converged, blocked, failed, or out of patience.
+///
+/// # Errors
+/// When the lock is not to be had or status cannot be written.
+pub async fn run(options: &Options, tell: &mut dyn FnMut(Told<'_>)) -> Result<Outcome, RunError> {
+    let paths = &options.paths;
+    durable::directory(&paths.run(), 0o755)?;
+    let _lock = lock::take(&paths.lock(), options.patience, |holder| tell(Told::LockedBy(holder))).await?;
+    let deadline = Instant::now() + options.patience;
+    loop {
+        // Before the intake: what is dropped while it reads makes this pass begin again.
+        let mut machine = Machine::new(paths.clone()).await;
+        let intake = intake(paths, trust::host::clock(paths), Mode::Store)?;
+        tell(Told::Intake(&intake));
+        if let Some(status) = pass(&mut machine, &intake, paths, deadline, tell).await? {
+            return Ok(Outcome { status, refused: intake.refused });
+        }
+    }
+}
+
+/// One pass with one manifest; nothing when new input asks for another.
+async fn pass(
+    machine: &mut Machine,
+    intake: &Intake,
+    paths: &Paths,
+    deadline: Instant,
+    tell: &mut dyn FnMut(Told<'_>),
+) -> Result<Option<Status>, DurableError> {
+    // A stale drop is what every accepted one becomes; it is not worth waking anybody.
+    let refused = intake.refused.iter().filter(|refused| refused.class != Class::Stale);
+    let refused_drops =
+        refused.map(|refused| RefusedDrop { origin: refused.origin.to_string(), why: refused.why.clone() }).collect();
+    let account = Account { paths, refused_drops };
+    let Some(manifest) = intake.in_force.as_ref().map(|in_force| &in_force.manifest) else {
+        let blocked = no_manifest(paths);
+        tell(Told::Blocked(&blocked));
+        return account.write(Phase::NoManifest, None, News { blocked: vec![blocked], ..News::default() }).map(Some);
+    };
+    let me = identity::which(manifest.get(), &facts(paths).await).map(|me| me.name.clone());
+    let desired = me.map(|me| Desired::new(manifest.clone(), &me, paths.clone()));
+    let desired = match desired {
+        Ok(Some(desired)) => desired,
+        Ok(None) => return Ok(None),
+        Err(error) => {
+            let blocked = not_a_master(&error);
+            tell(Told::Blocked(&blocked));
+            let cluster = Cluster { manifest: manifest.get(), me: None, seen: None };
+            let news = News { blocked: vec![blocked], ..News::default() };
+            return account.write(Phase::Refused, Some(cluster), news).map(Some);
+        }
+    };
+    let patience = deadline.saturating_duration_since(Instant::now());
+    let until = now().checked_add(patience).unwrap_or(Timestamp::MAX);
+    let mut follower = Follower::new(&account, &desired, until);
+    let ending = apply::converge(machine, &desired, deadline, &mut |event| {
+        follower.hear(&event);
+        tell(Told::Event(event));
+    })
+    .await;
+    follower.end(&ending)
+}
+
+fn no_manifest(paths: &Paths) -> Blocked {
+    let places: Vec<String> = paths.drops().iter().map(|place| place.display().to_string()).collect();
+    Blocked {
+        part: Part::Manifest,
+        hold: Hold::Waiting,
+        what: "converge this host".into(),
+        why: "no manifest was ever accepted here".into(),
+        unblock: format!(
+            "'manifest.yaml', 'manifest.yaml.sig' and this master's 'node.pem' in one of {}",
+            places.join(", ")
+        ),
+    }
+}
+
+fn not_a_master(error: &IdentityError) -> Blocked {
+    Blocked {
+        part: Part::Manifest,
+        hold: Hold::Refused,
+        what: "act as a master".into(),
+        why: error.to_string(),
+        unblock: "a manifest that names this host exactly once".into(),
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a shell: it hands the time to the intake")]
+fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+/// What an intake changed, in words.
+pub fn accepted(change: &Change) -> Option<String> {
+    match change {
+        Change::Nothing => None,
+        Change::Accepted { from: None, to } => Some(format!("generation {to}, the first on this host")),
+        Change::Accepted { from: Some(from), to } => Some(format!("generation {to} in place of {from}")),
+    }
+}
