@@ -27,6 +27,10 @@ pub enum Exit {
     Reverted,
     /// 8: apply failed.
     Failed,
+    /// 9: `status` found less in reserve than there should be.
+    Degraded,
+    /// 10: `status` found no quorum, or nobody who answers for the VIP.
+    Down,
     /// 75: waiting for something named; the next run looks again (EX_TEMPFAIL).
     Waiting,
 }
@@ -49,6 +53,8 @@ impl Exit {
             Exit::Invalid => 6,
             Exit::Reverted => 7,
             Exit::Failed => 8,
+            Exit::Degraded => 9,
+            Exit::Down => 10,
             Exit::Waiting => 75,
         }
     }
@@ -72,6 +78,8 @@ impl fmt::Display for Exit {
             Exit::Invalid => "invalid manifest",
             Exit::Reverted => "apply failed, reverted",
             Exit::Failed => "apply failed",
+            Exit::Degraded => "degraded",
+            Exit::Down => "down",
             Exit::Waiting => "waiting",
         })
     }
