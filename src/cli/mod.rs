@@ -13,7 +13,9 @@ pub mod pki;
 pub mod plan;
 pub mod reconcile;
 mod report;
+pub mod status;
 pub mod tolerance;
+mod watch;
 
 pub use exit::Exit;
 
@@ -43,6 +45,8 @@ pub enum Verb {
     Plan(plan::PlanArgs),
     /// Bring this host to what the manifest in force says
     Reconcile(reconcile::ReconcileArgs),
+    /// Show how this host and the cluster stand, and what to do about it
+    Status(status::StatusArgs),
     /// Print how many masters may be lost for each count, and which counts are accepted
     Tolerance(tolerance::ToleranceArgs),
 }
@@ -60,6 +64,7 @@ impl Cli {
             Verb::Pki(args) => pki::run(&args),
             Verb::Plan(args) => plan::run(&args),
             Verb::Reconcile(args) => reconcile::run(&args),
+            Verb::Status(args) => status::run(&args),
             Verb::Tolerance(args) => tolerance::run(&args),
         }
     }

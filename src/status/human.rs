@@ -67,8 +67,10 @@ pub fn render(status: &Status, now: Timestamp, paint: Paint) -> String {
 
 fn screen(out: &mut String, status: &Status, now: Timestamp, paint: Paint) -> fmt::Result {
     let found = findings(status, now);
-    answer(out, status, verdict(status, now), &found, paint)?;
-    writeln!(out)?;
+    let verdict = verdict(status, now);
+    let cluster = status.manifest.as_ref().map_or("quorate", |manifest| manifest.cluster.as_str());
+    let word = paint.tone(verdict.tone(), &verdict.to_string());
+    writeln!(out, "{}  {word}: {}\n", paint.tone(Tone::Strong, cluster), answer(status, verdict, &found))?;
     row(out, "host", &host(status, now, paint))?;
     if let Some(manifest) = &status.manifest {
         row(out, "manifest", &format!("generation {} ({})", manifest.generation, manifest.digest.short()))?;
@@ -89,11 +91,10 @@ fn screen(out: &mut String, status: &Status, now: Timestamp, paint: Paint) -> fm
     advice(out, &found, paint)
 }
 
-/// The first line: the cluster, one word, and the one fact that matters most.
-fn answer(out: &mut String, status: &Status, verdict: Verdict, found: &[Finding], paint: Paint) -> fmt::Result {
-    let cluster = status.manifest.as_ref().map_or("quorate", |manifest| manifest.cluster.as_str());
+/// The one fact that matters most, behind the verdict in the first line.
+pub fn answer(status: &Status, verdict: Verdict, found: &[Finding]) -> String {
     let worst = found.iter().find(|finding| finding.verdict == verdict);
-    let fact = match (verdict, &status.etcd, worst) {
+    match (verdict, &status.etcd, worst) {
         (Verdict::Fine, EtcdStatus::Quorate { may_lose, .. }, _) => may_lose_words(*may_lose),
         (Verdict::Fine, ..) => "as the manifest asks".into(),
         (Verdict::Converging, ..) if let Some(activity) = &status.activity => activity.step.clone(),
@@ -104,12 +105,16 @@ fn answer(out: &mut String, status: &Status, verdict: Verdict, found: &[Finding]
         }
         (_, _, Some(finding)) => finding.what.clone(),
         (_, _, None) => "the last run did not end as it should".into(),
-    };
-    let word = paint.tone(verdict.tone(), &verdict.to_string());
-    writeln!(out, "{}  {word}: {fact}", paint.tone(Tone::Strong, cluster))
+    }
 }
 
-fn may_lose_words(may_lose: usize) -> String {
+/// Whether a finding's remedy is something awaited, not something to do.
+pub fn awaited(verdict: Verdict) -> bool {
+    matches!(verdict, Verdict::Converging | Verdict::Waiting)
+}
+
+/// How many masters may still be lost.
+pub fn may_lose_words(may_lose: usize) -> String {
     match may_lose {
         0 => "may lose no further master".into(),
         1 => "may lose 1 more master".into(),
@@ -287,7 +292,7 @@ fn advice(out: &mut String, found: &[Finding], paint: Paint) -> fmt::Result {
             verdict => (verdict.to_string(), verdict.tone()),
         };
         let part = finding.part.map(|part| format!("{part}: ")).unwrap_or_default();
-        let awaited = matches!(finding.verdict, Verdict::Converging | Verdict::Waiting);
+        let awaited = awaited(finding.verdict);
         writeln!(out, "\n{} {part}{}", paint.tone(tone, &word), finding.what)?;
         if !finding.why.is_empty() {
             indented(out, if awaited { "why    " } else { "why  " }, &finding.why)?;

@@ -12,6 +12,8 @@ pub mod elapsed;
 pub mod findings;
 pub mod human;
 pub mod metrics;
+pub mod page;
+mod picture;
 
 use crate::ident::{ClusterId, ClusterName, Digest, Generation, NodeName};
 use crate::plan::{Blocked, Part};

@@ -5,6 +5,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod browser;
 mod cases;
 mod forms;
 mod monitoring;
+mod verb;
