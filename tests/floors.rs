@@ -21,7 +21,7 @@ enum Floor {
 const WORDS: [&str; 4] = ["ident", "plan", "file", "paths"];
 
 /// Drivers do I/O and decide nothing; each is named for the world it touches.
-const DRIVERS: [&str; 15] = [
+const DRIVERS: [&str; 13] = [
     "durable",
     "etcd::client",
     "etcd::driver",
@@ -31,24 +31,15 @@ const DRIVERS: [&str; 15] = [
     "etcd::probe",
     "etcd::summary",
     "image::install",
-    "manifest::source",
-    "manifest::source::pair",
     "network::kernel",
+    "pki::host",
+    "pki::workshop",
     "systemd::bus",
-    "trust::host",
-    "trust::store",
 ];
 
 /// Shells drive decisions against the world. `reconcile/plan` is none: it joins the subjects' plans, and is pure.
-const SHELLS: [&str; 7] = [
-    "manifest::intake",
-    "reconcile",
-    "reconcile::apply",
-    "reconcile::host",
-    "reconcile::observe",
-    "reconcile::verify",
-    "vrrp::driver",
-];
+const SHELLS: [&str; 6] =
+    ["reconcile", "reconcile::apply", "reconcile::host", "reconcile::observe", "reconcile::verify", "vrrp::driver"];
 
 /// Which subjects a subject may import from, besides words, `durable` (from drivers up) and itself.
 const NEIGHBOURS: [(&str, &[&str]); 12] = [
@@ -61,7 +52,7 @@ const NEIGHBOURS: [(&str, &[&str]); 12] = [
     ("network", &["manifest"]),
     ("systemd", &["manifest"]),
     ("vrrp", &["manifest", "systemd", "network"]),
-    ("etcd", &["manifest", "quorum", "systemd"]),
+    ("etcd", &["manifest", "pki", "quorum", "systemd"]),
     ("status", &["quorum", "reconcile"]),
     ("reconcile", &["etcd", "manifest", "network", "pki", "quorum", "status", "systemd", "trust", "vrrp"]),
 ];

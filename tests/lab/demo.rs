@@ -5,7 +5,6 @@
 mod harness;
 
 use harness::isolation::{self, Side};
-use harness::master::DropPlace;
 use harness::network::VIP;
 use harness::observer::{Observer, Stamp};
 use harness::story::{Story, seconds};
@@ -53,9 +52,7 @@ fn tell(story: &Story, lab: &mut Lab) -> anyhow::Result<()> {
     story.step("three systemd containers on one bridge", || lab.boot_all())?;
 
     story.chapter("The drop: the same manifest everywhere, and each master's own node bundle");
-    story.step("manifest.yaml, manifest.yaml.sig, node.pem into /run/quorate/drop", || {
-        lab.drop_everywhere(DropPlace::Run)
-    })?;
+    story.step("manifest.yaml, manifest.yaml.sig, node.pem into /run/quorate/drop", || lab.drop_everywhere())?;
     story.wait("one VIP, three healthy etcd voters, nothing left to plan", LIMIT, || lab.converged())?;
     let holder = lab.holder()?;
     story.shown(

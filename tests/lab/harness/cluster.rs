@@ -1,10 +1,11 @@
 //! What makes three masters a cluster, judged from outside: by the kernel, by etcd's own client, by exit codes.
 
-use super::Lab;
 use super::master::Master;
 use super::network::VIP;
+use super::{Lab, wait};
 use anyhow::{Context as _, ensure};
 use quorate::status::Status;
+use std::time::Duration;
 
 /// Where the node's key material lies, in the words of etcdctl.
 const ETCDCTL: [&str; 4] = [
@@ -14,7 +15,28 @@ const ETCDCTL: [&str; 4] = [
     "--key=/var/lib/quorate/pki/node.key",
 ];
 
+/// For a cluster to form or to heal; a few seconds on an idle machine, and far longer than any of quorate's own timers.
+const CONVERGED_WITHIN: Duration = Duration::from_secs(150);
+
 impl Lab {
+    /// Brings three masters to one cluster, when they are not that already.
+    pub fn converge(&mut self) -> anyhow::Result<()> {
+        self.boot_all()?;
+        if self.converged().is_ok() {
+            return Ok(());
+        }
+        if !self.desk.has_manifest() {
+            self.desk.prepare()?;
+        }
+        self.drop_everywhere()?;
+        self.await_converged()
+    }
+
+    /// Waits until they are.
+    pub fn await_converged(&self) -> anyhow::Result<()> {
+        wait::until("converged masters", CONVERGED_WITHIN, |_, _| {}, || self.converged()).map(drop)
+    }
+
     /// Everything that "converged" means: the VIP on exactly one master, every master a healthy voter, and nothing
     /// left to plan anywhere. The error names what is missing.
     pub fn converged(&self) -> anyhow::Result<()> {

@@ -14,45 +14,70 @@ pub struct Desk {
     quorate: PathBuf,
 }
 
+/// Whose key signs.
+#[derive(Debug, Clone, Copy)]
+pub enum Signer {
+    /// The one that the image trusts.
+    Admin,
+    /// Nobody the image knows.
+    Stranger,
+}
+
 impl Desk {
     /// Makes the desk with a fresh OpenSSH key and the `allowed_signers` that names it.
     pub fn set_up(directory: &Path, quorate: &Path) -> anyhow::Result<Self> {
         fs::create_dir_all(directory)?;
         let desk = Self { directory: directory.to_owned(), quorate: quorate.to_owned() };
-        must(
-            Command::new("ssh-keygen")
-                .args(["-q", "-t", "ed25519", "-N", "", "-C", "admin@lab", "-f"])
-                .arg(desk.directory.join("admin")),
-        )?;
+        for key in ["admin", "stranger"] {
+            let mut make = Command::new("ssh-keygen");
+            make.args(["-q", "-t", "ed25519", "-N", "", "-C", &format!("{key}@lab"), "-f"]).arg(directory.join(key));
+            must(&mut make)?;
+        }
         let public = fs::read_to_string(desk.directory.join("admin.pub"))?;
         fs::write(desk.trust(), format!("admin@lab namespaces=\"quorate-manifest\" {public}"))?;
         Ok(desk)
     }
 
-    /// Everything from the starter manifest to the signed one; each command with what it printed.
+    /// Everything from the starter manifest to the signed one, for a new cluster; each command with what it printed.
     pub fn prepare(&self) -> anyhow::Result<Vec<(String, String)>> {
+        let former = self.directory.join("pki");
+        if former.exists() {
+            fs::remove_dir_all(former)?;
+        }
         let starter = self.quorate(&["init", "--masters", "3", "--name", "lab"])?;
         // The lab has no API server: the probe asks etcd's client port instead.
         let manifest = starter.replace("https: \"https://127.0.0.1:6443/livez\"", "tcp: \"127.0.0.1:2379\"");
         fs::write(self.directory.join("manifest.yaml"), &manifest)?;
         let mut told = vec![("quorate init --masters 3 >manifest.yaml   # then edited".to_owned(), spec_of(&manifest))];
-        for command in ["check manifest.yaml", "pki init --dir pki", "pki issue manifest.yaml --dir pki"] {
+        for command in ["check manifest.yaml", "pki init", "pki issue manifest.yaml", "sign manifest.yaml --key admin"]
+        {
             let arguments: Vec<_> = command.split(' ').collect();
             told.push((format!("quorate {command}"), self.quorate(&arguments)?));
         }
-        must(
-            Command::new("ssh-keygen")
-                .args(["-q", "-Y", "sign", "-n", "quorate-manifest", "-f", "admin", "manifest.yaml"])
-                .current_dir(&self.directory),
-        )?;
         Ok(told)
     }
 
-    /// Writes another generation of the manifest and signs it.
-    pub fn sign_edited(&self, edit: impl FnOnce(String) -> String) -> anyhow::Result<()> {
-        let place = self.directory.join("manifest.yaml");
-        fs::write(&place, edit(fs::read_to_string(&place)?))?;
-        self.quorate(&["sign", "manifest.yaml", "--key", "admin"]).map(drop)
+    /// Whether [`Desk::prepare`] has run.
+    pub fn has_manifest(&self) -> bool {
+        self.directory.join("manifest.yaml.sig").exists()
+    }
+
+    /// Signs bytes with the desk's own key or a stranger's, as `ssh-keygen -Y sign` does, which asks no questions
+    /// about what it signs.
+    pub fn sign_unasked(&self, manifest: &[u8], signer: Signer) -> anyhow::Result<Vec<u8>> {
+        let key = match signer {
+            Signer::Admin => "admin",
+            Signer::Stranger => "stranger",
+        };
+        let (place, signature) = (self.directory.join("unasked"), self.directory.join("unasked.sig"));
+        fs::write(&place, manifest)?;
+        if signature.exists() {
+            fs::remove_file(&signature)?;
+        }
+        let mut sign = Command::new("ssh-keygen");
+        sign.args(["-q", "-Y", "sign", "-n", "quorate-manifest", "-f"]).arg(self.directory.join(key)).arg(&place);
+        must(&mut sign)?;
+        Ok(fs::read(signature)?)
     }
 
     /// The drop for one master.
@@ -80,11 +105,11 @@ impl Desk {
 
 impl Lab {
     /// The same manifest to every master that is on, and to each its own bundle.
-    pub fn drop_everywhere(&self, place: DropPlace) -> anyhow::Result<()> {
+    pub fn drop_everywhere(&self) -> anyhow::Result<()> {
         self.masters.iter().filter(|master| master.is_on()).try_for_each(|master| {
             let files = self.desk.drop_for(master)?;
             let files: Vec<_> = files.iter().map(|(name, bytes)| (*name, &bytes[..])).collect();
-            master.put_drop(place, &files)
+            master.put_drop(DropPlace::Run, &files)
         })
     }
 }

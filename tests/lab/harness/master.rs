@@ -171,6 +171,16 @@ impl Master {
         Ok(())
     }
 
+    /// Reinstalls it: power off, and an empty `/var`.
+    pub fn wipe(&mut self) -> anyhow::Result<()> {
+        if self.is_on() {
+            self.cut_power()?;
+        }
+        fs::remove_dir_all(self.var())?;
+        fs::create_dir(self.var())?;
+        Ok(())
+    }
+
     /// Stops every process of it without ending any.
     pub fn freeze(&self) -> anyhow::Result<()> {
         self.cgroup()?.freeze(true)

@@ -23,7 +23,7 @@ pub mod wait;
 use desk::Desk;
 use isolation::Inside;
 use master::Master;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 /// Three masters, the link between them and the administrator's desk.
@@ -58,6 +58,11 @@ impl Lab {
             .iter_mut()
             .filter(|master| !master.is_on())
             .try_for_each(|master| master.boot(&self.inside, &self.image))
+    }
+
+    /// Takes every master back to the moment before its first boot.
+    pub fn wipe_all(&mut self) -> anyhow::Result<()> {
+        self.masters.iter_mut().try_for_each(Master::wipe)
     }
 
     /// What there is to look at when something went wrong: each master's console and the journal of quorate's units.
@@ -102,7 +107,16 @@ impl Programs {
 
     /// Where the lab keeps its cached tree and runs: `target/lab`.
     pub fn lab_directory(&self) -> PathBuf {
-        self.directory.parent().unwrap_or(&self.directory).join("lab")
+        self.target().join("lab")
+    }
+
+    /// Where benches leave their figures: `target/bench`.
+    pub fn bench_directory(&self) -> PathBuf {
+        self.target().join("bench")
+    }
+
+    fn target(&self) -> &Path {
+        self.directory.parent().unwrap_or(&self.directory)
     }
 }
 

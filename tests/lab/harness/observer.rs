@@ -161,16 +161,16 @@ impl Watch {
                 PollFd::new(self.pings.as_fd(), PollFlags::POLLIN),
             ];
             poll(&mut ready, PollTimeout::from(2_u8))?;
-            while let Some((frame, at, link)) = receive(&self.frames)? {
-                if link == Some(self.bridge)
-                    && let Some(by) = gratuitous_arp(&frame, VIP)
+            while let Some(frame) = receive(&self.frames)? {
+                if frame.link == Some(self.bridge)
+                    && let Some(by) = gratuitous_arp(&frame.bytes, VIP)
                 {
-                    seen.lock().unwrap_or_else(PoisonError::into_inner).push(Sighting::Announced { at, by });
+                    push(seen, Sighting::Announced { at: frame.at, by });
                 }
             }
-            while let Some((packet, at, _)) = receive(&self.pings)? {
-                if let Some(sent) = answer(&packet, VIP) {
-                    seen.lock().unwrap_or_else(PoisonError::into_inner).push(Sighting::Answered { at, sent });
+            while let Some(packet) = receive(&self.pings)? {
+                if let Some(sent) = answer(&packet.bytes, VIP) {
+                    push(seen, Sighting::Answered { at: packet.at, sent });
                 }
             }
         }
@@ -178,8 +178,21 @@ impl Watch {
     }
 }
 
-/// The next packet of a socket, its kernel time stamp, and the link it came from where the socket tells.
-fn receive(socket: &OwnedFd) -> anyhow::Result<Option<(Vec<u8>, Stamp, Option<usize>)>> {
+fn push(seen: &Mutex<Vec<Sighting>>, sighting: Sighting) {
+    seen.lock().unwrap_or_else(PoisonError::into_inner).push(sighting);
+}
+
+/// What a socket had to read.
+struct Received {
+    bytes: Vec<u8>,
+    /// When the kernel received it.
+    at: Stamp,
+    /// The link it came from, where the socket tells.
+    link: Option<usize>,
+}
+
+/// The next packet of a socket.
+fn receive(socket: &OwnedFd) -> anyhow::Result<Option<Received>> {
     let mut bytes = [0; 2048];
     let mut control = cmsg_space!(TimeSpec);
     let mut parts = [IoSliceMut::new(&mut bytes)];
@@ -193,8 +206,8 @@ fn receive(socket: &OwnedFd) -> anyhow::Result<Option<(Vec<u8>, Stamp, Option<us
         _ => None,
     });
     let link = message.address.map(|address| address.ifindex());
-    let (length, stamp) = (message.bytes, stamp.context("a packet without a time stamp")?);
-    Ok(Some((bytes[..length].to_vec(), stamp, link)))
+    let (length, at) = (message.bytes, stamp.context("a packet without a time stamp")?);
+    Ok(Some(Received { bytes: bytes[..length].to_vec(), at, link }))
 }
 
 /// An ICMP echo request that carries the time of its sending.

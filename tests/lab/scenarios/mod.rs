@@ -1,23 +1,32 @@
 //! The scenarios by subject. Names are sentences.
 
 mod boot;
+mod converge;
+mod faults;
 
 use super::harness::Lab;
 
 /// A scenario with its name.
 pub type Named = (&'static str, fn(&mut Lab) -> anyhow::Result<()>);
 
+/// Lists functions under their own names.
+macro_rules! scenarios {
+    ($($file:ident::$name:ident,)*) => { &[$((stringify!($name), $file::$name)),*] };
+}
+
 /// All of them, in the order in which they run.
-pub const SCENARIOS: &[Named] = &[
-    (
-        "masters_boot_with_their_own_address_and_no_failed_unit",
-        boot::masters_boot_with_their_own_address_and_no_failed_unit,
-    ),
-    (
-        "every_unit_is_found_correct_by_the_systemd_of_the_image",
-        boot::every_unit_is_found_correct_by_the_systemd_of_the_image,
-    ),
-    ("drop_directories_are_for_root_alone", boot::drop_directories_are_for_root_alone),
-    ("a_master_after_a_power_cut_is_the_same_machine", boot::a_master_after_a_power_cut_is_the_same_machine),
-    ("a_cut_cable_is_a_lost_carrier", boot::a_cut_cable_is_a_lost_carrier),
+pub const SCENARIOS: &[Named] = scenarios![
+    boot::masters_boot_with_their_own_address_and_no_failed_unit,
+    boot::every_unit_is_found_correct_by_the_systemd_of_the_image,
+    boot::no_unit_is_more_exposed_than_two_out_of_ten,
+    boot::drop_directories_are_for_root_alone,
+    boot::a_master_after_a_power_cut_is_the_same_machine,
+    boot::a_cut_cable_is_a_lost_carrier,
+    converge::a_drop_brings_one_vip_and_three_healthy_voters,
+    converge::a_power_cut_of_the_active_master_moves_the_vip,
+    converge::a_master_that_lost_power_comes_back_as_a_member_by_itself,
+    converge::all_masters_come_back_after_a_power_cut_of_the_site_without_any_drop,
+    faults::a_second_reconcile_waits_for_the_first,
+    faults::a_refused_drop_changes_nothing_and_is_reported,
+    faults::reconcile_killed_again_and_again_converges_in_the_end,
 ];

@@ -1,0 +1,68 @@
+//! From drop to cluster, and back to it after each loss of power.
+
+use crate::harness::Lab;
+use crate::harness::observer::{Observer, Stamp};
+use crate::harness::wait;
+use anyhow::{Context as _, ensure};
+use std::time::Duration;
+
+/// For a failover, seen from the link. The manifest advertises every 100 ms; a busy machine with two cores is not a
+/// benchmark, so this only tells "it moves by itself" from "it does not".
+const FAILOVER_LIMIT: Duration = Duration::from_secs(10);
+
+pub fn a_drop_brings_one_vip_and_three_healthy_voters(lab: &mut Lab) -> anyhow::Result<()> {
+    lab.wipe_all()?;
+    lab.boot_all()?;
+    lab.desk.prepare()?;
+    lab.drop_everywhere()?;
+    lab.await_converged()
+}
+
+pub fn a_power_cut_of_the_active_master_moves_the_vip(lab: &mut Lab) -> anyhow::Result<()> {
+    lab.converge()?;
+    let holder = lab.holder()?;
+    let observer = Observer::start()?;
+    let start = Stamp::now()?;
+    let quiet = |_: Duration, _: &str| {};
+    wait::until("an answer from the VIP", FAILOVER_LIMIT, quiet, || {
+        observer.answered_since(start).context("the VIP does not answer before anything happens to it")
+    })?;
+    let killed = Stamp::now()?;
+    lab.masters[holder].cut_power()?;
+    let (failover, _) = wait::until("the failover", FAILOVER_LIMIT, quiet, || {
+        observer.failover_since(killed).context("no other master announces the VIP and answers")
+    })?;
+    ensure!(failover.announced <= FAILOVER_LIMIT && failover.answered <= FAILOVER_LIMIT, "{failover:?}");
+    wait::until("one successor", FAILOVER_LIMIT, quiet, || lab.holder())?;
+    Ok(())
+}
+
+pub fn a_master_that_lost_power_comes_back_as_a_member_by_itself(lab: &mut Lab) -> anyhow::Result<()> {
+    lab.converge()?;
+    let holder = lab.holder()?;
+    let members = lab.masters[holder].etcdctl(&["member", "list", "--write-out=simple"])?;
+    lab.masters[holder].cut_power()?;
+    lab.boot_all()?;
+    lab.await_converged()?;
+    let after = lab.masters[holder].etcdctl(&["member", "list", "--write-out=simple"])?;
+    ensure!(sorted(&members) == sorted(&after), "it came back as another member:\n{members}\n{after}");
+    Ok(())
+}
+
+pub fn all_masters_come_back_after_a_power_cut_of_the_site_without_any_drop(lab: &mut Lab) -> anyhow::Result<()> {
+    lab.converge()?;
+    lab.masters.iter_mut().try_for_each(|master| master.cut_power())?;
+    lab.boot_all()?;
+    for master in &lab.masters {
+        let drops = master
+            .must("sh", &["-c", "ls /run/quorate/drop /etc/quorate/drop /var/lib/quorate/drop | grep yaml || true"])?;
+        ensure!(drops.trim().is_empty(), "{} still has a drop: {drops}", master.name);
+    }
+    lab.await_converged()
+}
+
+fn sorted(text: &str) -> Vec<&str> {
+    let mut lines: Vec<_> = text.lines().collect();
+    lines.sort_unstable();
+    lines
+}
