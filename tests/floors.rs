@@ -18,10 +18,10 @@ enum Floor {
 }
 
 /// Modules that name things for everybody.
-const WORDS: [&str; 4] = ["ident", "plan", "file", "paths"];
+const WORDS: &[&str] = &["ident", "plan", "file", "paths"];
 
 /// Drivers do I/O and decide nothing; each is named for the world it touches.
-const DRIVERS: [&str; 13] = [
+const DRIVERS: &[&str] = &[
     "durable",
     "etcd::client",
     "etcd::driver",
@@ -35,14 +35,24 @@ const DRIVERS: [&str; 13] = [
     "pki::host",
     "pki::workshop",
     "systemd::bus",
+    "vrrp::address",
+    "vrrp::fact",
+    "vrrp::keeper",
+    "vrrp::links",
+    "vrrp::netlink",
+    "vrrp::release",
+    "vrrp::router",
+    "vrrp::scribe",
+    "vrrp::socket",
+    "vrrp::watch",
 ];
 
 /// Shells drive decisions against the world. `reconcile/plan` is none: it joins the subjects' plans, and is pure.
-const SHELLS: [&str; 6] =
-    ["reconcile", "reconcile::apply", "reconcile::host", "reconcile::observe", "reconcile::verify", "vrrp::driver"];
+const SHELLS: &[&str] =
+    &["reconcile", "reconcile::apply", "reconcile::host", "reconcile::observe", "reconcile::verify", "vrrp::driver"];
 
 /// Which subjects a subject may import from, besides words, `durable` (from drivers up) and itself.
-const NEIGHBOURS: [(&str, &[&str]); 12] = [
+const NEIGHBOURS: &[(&str, &[&str])] = &[
     ("quorum", &[]),
     ("yaml", &[]),
     ("trust", &["yaml"]),
