@@ -31,10 +31,14 @@ const DRIVERS: &[&str] = &[
     "etcd::probe",
     "etcd::summary",
     "image::install",
+    "manifest::source",
+    "manifest::source::pair",
     "network::kernel",
     "pki::host",
     "pki::workshop",
     "systemd::bus",
+    "trust::host",
+    "trust::store",
     "vrrp::address",
     "vrrp::fact",
     "vrrp::keeper",
@@ -48,8 +52,15 @@ const DRIVERS: &[&str] = &[
 ];
 
 /// Shells drive decisions against the world. `reconcile/plan` is none: it joins the subjects' plans, and is pure.
-const SHELLS: &[&str] =
-    &["reconcile", "reconcile::apply", "reconcile::host", "reconcile::observe", "reconcile::verify", "vrrp::driver"];
+const SHELLS: &[&str] = &[
+    "manifest::intake",
+    "reconcile",
+    "reconcile::apply",
+    "reconcile::host",
+    "reconcile::observe",
+    "reconcile::verify",
+    "vrrp::driver",
+];
 
 /// Which subjects a subject may import from, besides words, `durable` (from drivers up) and itself.
 const NEIGHBOURS: &[(&str, &[&str])] = &[
