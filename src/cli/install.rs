@@ -79,6 +79,7 @@ fn word(found: Standing, placed: bool) -> String {
 fn detail(content: &Content<'_>) -> String {
     match content {
         Content::File { bytes, mode } => format!("  ({mode:04o}, {} bytes)", bytes.len()),
+        Content::Directory { mode } => format!("/  ({mode:04o})"),
         Content::Link { target } => format!("  -> {}", target.display()),
     }
 }

@@ -6,6 +6,8 @@
 
 use super::{Content, Entry, Payload, Standing};
 use crate::durable::{self, DurableError};
+use crate::trust::keyring::Keyring;
+use crate::trust::policy::Policy;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::stat::fstat;
@@ -52,6 +54,14 @@ pub enum InstallError {
         #[allow(missing_docs)]
         source: io::Error,
     },
+    /// The trust file would leave the image with fewer signers than it seems to name.
+    #[error("'{}' is no usable list of signers: {why}", path.display())]
+    Trust {
+        /// As named on the command line.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// An operation inside the tree failed.
     #[error("cannot {attempt} '/{}' of the tree", path.display())]
     Tree {
@@ -90,11 +100,26 @@ impl Payload {
         let read = |what, path: &Path| {
             fs::read(path).map_err(|source| InstallError::Payload { what, path: path.to_owned(), source })
         };
-        Ok(Self {
+        let payload = Self {
             quorate: read("the program", quorate)?,
             vrrpd: read("the VRRP daemon", vrrpd)?,
             trust: read("the trust file", trust)?,
-        })
+        };
+        match unusable(&payload.trust) {
+            Some(why) => Err(InstallError::Trust { path: trust.to_owned(), why }),
+            None => Ok(payload),
+        }
+    }
+}
+
+/// What is wrong with a trust file. An image that trusts nobody can never be given a manifest, and a signer whose line
+/// is spoiled would be missed only when their signature is needed: both are mistakes of the build.
+fn unusable(trust: &[u8]) -> Option<String> {
+    let Ok(text) = std::str::from_utf8(trust) else { return Some("it is not text".into()) };
+    let keyring = Keyring::parse(text, Policy::default());
+    match keyring.spoiled().first() {
+        Some(spoiled) => Some(spoiled.clone()),
+        None => keyring.is_empty().then(|| "it names nobody who may sign manifests".into()),
     }
 }
 
@@ -168,6 +193,14 @@ impl Tree {
             Err(error) => return Err(failed(error)),
         };
         Ok(match &entry.content {
+            Content::Directory { mode } if found.is_dir() => {
+                if found.permissions().mode() & 0o7777 == *mode {
+                    Standing::Same
+                } else {
+                    Standing::WrongMode
+                }
+            }
+            Content::Directory { .. } => Standing::Changed,
             Content::Link { target } => {
                 let same = found.is_symlink() && fs::read_link(&place).map_err(failed)? == *target;
                 if same { Standing::Same } else { Standing::Changed }
@@ -196,6 +229,8 @@ impl Tree {
         let place = self.make_directory(parent(&entry.path))?.join(name(&entry.path));
         match &entry.content {
             Content::File { bytes, mode } => durable::replace(&place, bytes, *mode, None)
+                .map_err(|source| InstallError::Place { path: entry.path.clone(), source })?,
+            Content::Directory { mode } => durable::directory(&place, *mode)
                 .map_err(|source| InstallError::Place { path: entry.path.clone(), source })?,
             Content::Link { target } => {
                 let failed = |source| InstallError::Tree { attempt: "link", path: entry.path.clone(), source };

@@ -1,7 +1,7 @@
 //! The table of what `quorate install` places in a tree.
 //!
-//! Everything but the links lands below `/usr`, so that a verity-protected image covers it and an empty or volatile
-//! `/etc` loses nothing. The links in `/etc/systemd/system` are what `systemctl preset` would make of the preset;
+//! All files land below `/usr`, so that a verity-protected image covers them and an empty or volatile `/etc` loses
+//! nothing. The drop directory in `/etc` is placed for images whose `/etc` is read-only. The links in `/etc/systemd/system` are what `systemctl preset` would make of the preset;
 //! they are placed because the tree's systemctl is never run, and derived from the units, so that there is one
 //! place that says what is enabled.
 //!
@@ -30,6 +30,9 @@ const TEXTS: [(&str, &str); 6] = [
     ("systemd/system/quorate-reconcile.service.d/10-sandbox.conf", RECONCILE_SANDBOX),
 ];
 
+/// Where tmpfiles.d finds them in order, also on a read-only `/etc`.
+const DIRECTORIES: [(&str, u32); 2] = [("etc/quorate", 0o755), ("etc/quorate/drop", 0o700)];
+
 const PRESET: &str = include_str!("../../units/50-quorate.preset");
 const RECONCILE_SANDBOX: &str = include_str!("../../units/reconcile-sandbox.conf");
 const NETWORKD_KEEP: &str = include_str!("../../units/networkd-keep.conf");
@@ -55,6 +58,9 @@ pub fn table<'a>(payload: &'a Payload, networks: &[String]) -> Vec<Entry<'a>> {
         let path = lib.join("systemd/network").join(format!("{name}.d/50-quorate.conf"));
         file(path, NETWORKD_KEEP.as_bytes(), TEXT_MODE)
     }));
+    table.extend(
+        DIRECTORIES.iter().map(|(path, mode)| Entry { path: path.into(), content: Content::Directory { mode: *mode } }),
+    );
     table.extend(enabled().map(|(path, target)| Entry { path, content: Content::Link { target } }));
     table
 }
@@ -93,11 +99,21 @@ mod tests {
     }
 
     #[test]
-    fn files_land_below_usr_and_only_links_in_etc() {
+    fn every_file_lands_below_usr() {
         for entry in table(&payload(), &["10-lan.network".into()]) {
-            let etc = entry.path.starts_with("etc");
-            assert_eq!(etc, matches!(entry.content, Content::Link { .. }), "{}", entry.path.display());
-            assert!(etc || entry.path.starts_with("usr"), "{}", entry.path.display());
+            let file = matches!(entry.content, Content::File { .. });
+            assert!(entry.path.starts_with(if file { "usr" } else { "etc" }), "{}", entry.path.display());
+        }
+    }
+
+    #[test]
+    fn the_directories_are_those_that_tmpfiles_makes_on_a_writable_etc() {
+        let tmpfiles = include_str!("../../units/tmpfiles.conf");
+        for (path, mode) in DIRECTORIES {
+            let wanted = ["d".to_owned(), format!("/{path}"), format!("{mode:04o}")];
+            let stands =
+                tmpfiles.lines().any(|line| line.split_whitespace().take(3).eq(wanted.iter().map(String::as_str)));
+            assert!(stands, "{path}");
         }
     }
 

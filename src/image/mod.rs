@@ -53,6 +53,11 @@ pub enum Content<'a> {
         /// Permission bits.
         mode: u32,
     },
+    /// A directory, with whatever is in it.
+    Directory {
+        /// Permission bits.
+        mode: u32,
+    },
     /// A symbolic link.
     Link {
         /// Where it points, as seen from the running system.
@@ -64,6 +69,7 @@ impl fmt::Debug for Content<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Content::File { bytes, mode } => write!(f, "File({} bytes, {mode:#o})", bytes.len()),
+            Content::Directory { mode } => write!(f, "Directory({mode:#o})"),
             Content::Link { target } => write!(f, "Link({})", target.display()),
         }
     }

@@ -106,3 +106,20 @@ fn a_directory_that_is_no_system_is_refused() {
     assert!(matches!(error, InstallError::NotATree { .. }), "{error}");
     assert!(matches!(Tree::open(&root.path().join("none"), RunningSystem::Refused), Err(InstallError::Root { .. })));
 }
+
+#[test]
+fn a_trust_file_that_trusts_nobody_or_is_spoiled_is_refused() {
+    let place = tempfile::tempdir().unwrap();
+    let trust = place.path().join("allowed_signers");
+    let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIO5MtyZPa1MpCVLKQ3Y1PLmxRFHN4nW3VmC2TgGxP0sM";
+    let good = format!("admin@site namespaces=\"quorate-manifest\" {key}\n");
+    let read = |text: &str| {
+        fs::write(&trust, text).unwrap();
+        Payload::read(&trust, &trust, &trust)
+    };
+    assert!(read(&good).is_ok());
+    for bad in ["", "# nobody yet\n", "admin@site ssh-ed25519 AAAA\n", &format!("{good}operator@site nonsense {key}\n")]
+    {
+        assert!(matches!(read(bad), Err(InstallError::Trust { .. })), "{bad:?}");
+    }
+}
