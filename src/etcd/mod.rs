@@ -19,6 +19,7 @@ pub mod plan;
 pub mod probe;
 pub mod service;
 pub mod summary;
+pub mod survey;
 
 use crate::file::{ObservedFile, RenderedFile};
 use crate::ident::{ClusterId, Digest, Generation, NodeName};

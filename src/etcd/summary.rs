@@ -1,12 +1,9 @@
 //! What `quorate status` says about etcd: members, roles, health, quorum.
 
-use super::client::Endpoint;
 use super::cluster::{Evidence, Role, evidence};
-use super::material::Material;
 use super::{Desired, LocalStatus, Observed, peer_url};
 use crate::ident::NodeName;
 use crate::manifest::EtcdPhase;
-use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -78,24 +75,8 @@ pub struct Summary {
     pub advice: Vec<String>,
 }
 
-/// Asks every member how it is, all at once, and joins that with what was observed.
-pub async fn summary(desired: &Desired, seen: &Observed) -> Summary {
-    let answers = match &seen.material {
-        Ok(material) => ask_all(desired, material).await,
-        Err(_) => BTreeMap::new(),
-    };
-    summarise(desired, seen, &answers)
-}
-
-async fn ask_all(desired: &Desired, material: &Material) -> BTreeMap<NodeName, LocalStatus> {
-    let asked = desired.members.iter().map(|(name, address)| async move {
-        let endpoint = Endpoint::open(name, *address, material).await.ok()?;
-        Some((name.clone(), endpoint.status().await.ok()?))
-    });
-    join_all(asked).await.into_iter().flatten().collect()
-}
-
-fn summarise(desired: &Desired, seen: &Observed, answers: &BTreeMap<NodeName, LocalStatus>) -> Summary {
+/// Joins what was observed with what each member said of itself.
+pub fn summarise(desired: &Desired, seen: &Observed, answers: &BTreeMap<NodeName, LocalStatus>) -> Summary {
     let (cluster, quorum) = match evidence(seen.view.as_ref(), &seen.peers) {
         Evidence::Quorum(view) => (Some(view.cluster), Quorum::Held),
         Evidence::NoQuorum { cluster } => (Some(cluster), Quorum::Lost),

@@ -99,7 +99,7 @@ impl Host for Machine {
             pki: pki::host::observe(&self.paths, now()),
             network,
             vrrp: observe::vrrp(&self.paths, vrrpd),
-            cluster: etcd::summary::summary(&desired.etcd(), &etcd).await,
+            cluster: etcd::survey::survey(&desired.etcd(), &etcd).await,
             etcd,
         }
     }

@@ -99,7 +99,7 @@ impl Host {
 
     pub async fn summary(&mut self) -> Summary {
         let seen = self.observe().await;
-        etcd::summary::summary(&self.desired, &seen).await
+        etcd::survey::survey(&self.desired, &seen).await
     }
 
     pub async fn execute(&mut self, action: &Action, until: Instant) -> Result<(), EtcdError> {
