@@ -20,6 +20,9 @@ struct Arguments {
     /// Validate a configuration and explain what it means.
     #[arg(long, value_name = "FILE", group = "what")]
     check: Option<PathBuf>,
+    /// Print the nftables rules that fence the addresses, for `nft -f -`.
+    #[arg(long, value_name = "FILE", group = "what")]
+    fence: Option<PathBuf>,
     /// After a daemon that died: take its addresses off and resign in its name.
     #[arg(long, value_name = "FILE", group = "what")]
     release: Option<PathBuf>,
@@ -36,6 +39,15 @@ fn main() -> ExitCode {
             Ok((config, digest)) => {
                 print!("{config}");
                 println!("configuration {digest} is valid");
+                ExitCode::SUCCESS
+            }
+            Err(error) => failed(&error, INVALID),
+        };
+    }
+    if let Some(path) = arguments.fence {
+        return match driver::read_config(&path) {
+            Ok((config, _)) => {
+                print!("{}", quorate::vrrp::fence::rules(&config));
                 ExitCode::SUCCESS
             }
             Err(error) => failed(&error, INVALID),

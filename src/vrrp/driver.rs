@@ -7,7 +7,9 @@
 use super::config::{Config, ConfigError, Fence};
 use super::fact::{Fact, LinkView, Mailbox};
 use super::keeper::{self, Errand, Task};
+use super::lease::{self, Claim, Lease};
 use super::links::Links;
+use super::machine::AddressesChanged;
 use super::netlink::{NetlinkError, Route};
 use super::packet::{Discard, Remark};
 use super::router::{Outcome, Router};
@@ -126,7 +128,6 @@ pub fn run(config_path: &Path, state_path: &Path) -> Result<(), DriverError> {
         mailbox: mailbox.clone(),
         pulse: Arc::clone(&pulse),
         lost,
-        fence: (Fence::LifetimeOnly, None),
     };
     let scribe = spawn("scribe", move || {
         // Refused only where real-time scheduling is not in force anyway.
@@ -140,6 +141,12 @@ pub fn run(config_path: &Path, state_path: &Path) -> Result<(), DriverError> {
             keeper_notes.tell(Note::Warning(format!("addresses cannot be kept: {error}")));
         }
     })?;
+    let (claims, claim_queue) = sync_channel(ERRANDS);
+    let (lease, fence, problem) = open_lease(&config);
+    notes.tell(Note::Fenced { fence, problem });
+    let (teller, turning) = (mailbox.clone(), Arc::clone(&pulse));
+    let lease = lease.map(|lease| spawn("lease", move || lease::run(lease, &claim_queue, &teller, &turning, fence)));
+    let lease = lease.transpose()?;
     let watch = Watch::new().map_err(kernel("make an event descriptor"))?;
     let (watching, teller) = (watch.clone(), mailbox.clone());
     spawn("watch", move || {
@@ -163,7 +170,7 @@ pub fn run(config_path: &Path, state_path: &Path) -> Result<(), DriverError> {
         links: Links::default(),
         routers: Vec::new(),
         unassigned: Arc::default(),
-        fence: Fence::LifetimeOnly,
+        fence,
         epoll,
         timer,
         armed: None,
@@ -171,6 +178,7 @@ pub fn run(config_path: &Path, state_path: &Path) -> Result<(), DriverError> {
         bell,
         signals,
         errands,
+        claims,
         notes: notes.clone(),
         watch,
         pulse,
@@ -181,6 +189,9 @@ pub fn run(config_path: &Path, state_path: &Path) -> Result<(), DriverError> {
     // The loop's end of the errands goes, the keeper does the last ones, and only then is the last word written.
     drop(daemon);
     let _ = keeper.join();
+    if let Some(lease) = lease {
+        let _ = lease.join();
+    }
     notes.close();
     let _ = scribe.join();
     result
@@ -198,6 +209,19 @@ fn purge(config: &Config, notes: &Notes) -> Result<(), DriverError> {
         notes.tell(Note::Warning(format!("{address} was left on a link by an earlier run and is removed")));
     }
     result.map_err(DriverError::Purge)
+}
+
+/// The kernel lease, if the kernel and the unit provide it, and otherwise why not.
+fn open_lease(config: &Config) -> (Option<Lease>, Fence, Option<String>) {
+    let vips: Vec<IpAddr> = config.routers.iter().flat_map(|router| router.addresses.iter().copied()).collect();
+    match Lease::open() {
+        Err(error) => (None, Fence::LifetimeOnly, Some(lease::problem(&error))),
+        Ok(mut lease) => match lease.fence(&vips) {
+            Ok(()) => (Some(lease), Fence::Lease, None),
+            // Kept all the same: the table may be loaded later.
+            Err(error) => (Some(lease), Fence::LifetimeOnly, Some(lease::problem(&error))),
+        },
+    }
 }
 
 /// Whether the loop goes on.
@@ -220,6 +244,7 @@ struct Loop {
     bell: Arc<EventFd>,
     signals: SignalFd,
     errands: SyncSender<Errand>,
+    claims: SyncSender<Claim>,
     notes: Notes,
     watch: Watch,
     pulse: Arc<Pulse>,
@@ -358,10 +383,20 @@ impl Loop {
                     }
                 }
                 Fact::Config { config, digest } => self.take_over(config, digest, now),
+                Fact::Fence { fence, problem } => self.fenced(fence, problem, now),
                 Fact::Blind(error) => return Err(DriverError::Blind(error)),
             }
         }
         Ok(())
+    }
+
+    /// Another fence is in force: addresses live longer behind a lease than without.
+    fn fenced(&mut self, fence: Fence, problem: Option<String>, now: Time) {
+        self.fence = fence;
+        for router in &mut self.routers {
+            router.machine.reconfigure(router.config.rules(fence), AddressesChanged::No, now);
+        }
+        self.notes.tell(Note::Fenced { fence, problem });
     }
 
     fn signalled(&mut self) -> Result<Course, DriverError> {
@@ -408,13 +443,15 @@ impl Loop {
                 Some(same) => {
                     let mut router = old.swap_remove(same);
                     router.link = link;
+                    self.claim(Claim::Fence(wanted.addresses.clone().into()));
                     let stale = router.reconfigure(wanted, self.fence, now);
                     self.routers.push(router);
                     if let Some(addresses) = stale {
-                        self.errand(at, addresses, Task::Remove);
+                        self.let_go(at, addresses);
                     }
                 }
                 None => {
+                    self.claim(Claim::Fence(wanted.addresses.clone().into()));
                     let mut router = Router::new(wanted, link, self.fence);
                     router.handle_link(self.links.view(link), now);
                     self.routers.push(router);
@@ -453,9 +490,13 @@ impl Loop {
                         self.errand(at, Arc::clone(&self.routers[at].addresses), Task::Install { lifetime });
                     }
                 }
-                Action::RemoveVip => self.errand(at, Arc::clone(&self.routers[at].addresses), Task::Remove),
+                Action::RemoveVip => self.let_go(at, Arc::clone(&self.routers[at].addresses)),
                 Action::Announce => self.errand(at, Arc::clone(&self.routers[at].addresses), Task::Announce),
-                Action::ExtendLease { .. } => {}
+                Action::ExtendLease { until } => {
+                    if self.routers[at].sent_last {
+                        self.claim(Claim::Hold { addresses: Arc::clone(&self.routers[at].addresses), until });
+                    }
+                }
                 Action::Moved { from, to, why } => self.notes.tell(Note::Moved { router: at, from, to, why }),
                 Action::Remark(remark) => {
                     let source = self.routers[at].machine.active();
@@ -468,6 +509,17 @@ impl Loop {
         if let Some(standing) = self.routers[at].news() {
             self.notes.tell(Note::Stands { router: at, standing });
         }
+    }
+
+    /// Ends the lease, which takes effect at once, and takes the addresses off.
+    fn let_go(&self, at: usize, addresses: Arc<[IpAddr]>) {
+        self.claim(Claim::Drop(Arc::clone(&addresses)));
+        self.errand(at, addresses, Task::Remove);
+    }
+
+    /// A claim that finds no room is one that the kernel is not keeping up with; the lease runs out then, as it should.
+    fn claim(&self, claim: Claim) {
+        let _ = self.claims.try_send(claim);
     }
 
     fn errand(&self, at: usize, addresses: Arc<[IpAddr]>, task: Task) {

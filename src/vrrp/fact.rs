@@ -1,7 +1,7 @@
 //! What the other threads tell the VRRP loop: a queue, and a bell that wakes its epoll.
 
 use super::address::Found;
-use super::config::Config;
+use super::config::{Config, Fence};
 use super::machine::{Obstacle, Sources};
 use super::packet::Family;
 use crate::ident::{Digest, Mac};
@@ -80,6 +80,13 @@ pub enum Fact {
         config: Config,
         /// Of the bytes as read.
         digest: Digest,
+    },
+    /// The lease turned out to work, or not to and why.
+    Fence {
+        /// What is in force.
+        fence: Fence,
+        /// Why it is no better.
+        problem: Option<String>,
     },
     /// The links cannot be watched any more, and why.
     Blind(String),

@@ -6,8 +6,9 @@
 //! | [`config`], [`derive`], [`state`], [`counters`] | the documents between reconciler and daemon |
 //! | [`plan`] | what the reconciler does about the daemon |
 //! | [`driver`] | the daemon's loop, over [`links`] and [`router`] |
+//! | [`fence`] | the kernel lease that lets go of the VIP when the daemon cannot |
 //! | [`socket`], [`netlink`], [`address`] | the kernel |
-//! | [`keeper`], [`watch`], [`scribe`], [`fact`] | the threads beside the loop, and how they talk |
+//! | [`keeper`], [`lease`], [`watch`], [`scribe`], [`fact`] | the threads beside the loop, and how they talk |
 //! | [`release`] | what is left to do when the daemon died |
 //!
 //! Invariants: a datagram that fails a check changes no state and no timer. The loop waits for nothing but epoll. The VIP has one
@@ -20,7 +21,9 @@ pub mod counters;
 pub mod derive;
 pub mod driver;
 pub mod fact;
+pub mod fence;
 pub mod keeper;
+pub mod lease;
 pub mod links;
 pub mod machine;
 pub mod netlink;

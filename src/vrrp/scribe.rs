@@ -100,6 +100,13 @@ pub enum Note {
         /// Why.
         error: std::io::Error,
     },
+    /// Another fence is in force.
+    Fenced {
+        /// Which.
+        fence: Fence,
+        /// Why it is no better.
+        problem: Option<String>,
+    },
     /// A plain warning.
     Warning(String),
     /// The daemon is stopping.
@@ -157,8 +164,6 @@ pub struct Scribe {
     pub pulse: Arc<Pulse>,
     /// Notes lost so far.
     pub lost: Arc<AtomicU64>,
-    /// The fence in force, and why it is no better.
-    pub fence: (Fence, Option<String>),
 }
 
 /// What the scribe knows of one router.
@@ -181,6 +186,7 @@ struct Desk {
     records: Vec<Record>,
     unassigned: Arc<Counters>,
     unhealthy: Vec<String>,
+    fence: Option<(Fence, Option<String>)>,
     changed: bool,
     turns_seen: u64,
     lost_seen: u64,
@@ -251,6 +257,14 @@ impl Scribe {
                 tracing::error!(vrid = vrid.octet(), "virtual router {vrid}, address {address}: {error}{source}");
             }
             Note::PortFailed { link, error } => tracing::error!(link, "cannot open a VRRP socket on '{link}': {error}"),
+            Note::Fenced { fence, problem } => {
+                match &problem {
+                    None => tracing::info!("the kernel lease is in force"),
+                    Some(problem) => tracing::warn!("only the address lifetime fences the VIP: {problem}"),
+                }
+                desk.fence = Some((fence, problem));
+                desk.changed = true;
+            }
             Note::Warning(text) => tracing::warn!("{text}"),
             Note::Stopping => notify(&[NotifyState::Stopping]),
         }
@@ -328,11 +342,12 @@ impl Scribe {
             addresses: record.addresses.clone(),
             counters: record.counters.read(),
         });
+        let (fence, fence_problem) = desk.fence.clone().unwrap_or((Fence::LifetimeOnly, None));
         let state = State {
             config_digest,
             updated: wall_clock(),
-            fence: self.fence.0,
-            fence_problem: self.fence.1.clone(),
+            fence,
+            fence_problem,
             fence_refreshes: self.pulse.lease_extended.load(Ordering::Relaxed),
             unhealthy: desk.unhealthy.clone(),
             routers: routers.collect(),

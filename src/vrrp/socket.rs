@@ -277,7 +277,11 @@ impl FrameSocket {
         let length = libc::socklen_t::try_from(size_of::<libc::sockaddr_ll>()).map_err(io::Error::other)?;
         // SAFETY: the address is a whole sockaddr_ll, valid for `length` octets during the call; the kernel copies it.
         let result = unsafe { libc::bind(socket.as_raw_fd(), (&raw const address).cast(), length) };
-        if result < 0 { Err(io::Error::last_os_error()) } else { Ok(Self(socket)) }
+        if result < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        set(&socket, libc::SOL_SOCKET, libc::SO_MARK, super::fence::ANNOUNCEMENT_MARK)?;
+        Ok(Self(socket))
     }
 
     /// Sends one frame.
