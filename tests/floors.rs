@@ -46,6 +46,7 @@ const DRIVERS: &[&str] = &[
     "vrrp::address",
     "vrrp::fact",
     "vrrp::keeper",
+    "vrrp::lease",
     "vrrp::links",
     "vrrp::netlink",
     "vrrp::release",
