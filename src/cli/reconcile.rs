@@ -58,6 +58,7 @@ fn tell(narrator: &mut Narrator, told: &Told<'_>) {
         }
         Told::Intake(intake) => tell_intake(narrator, intake),
         Told::Blocked(blocked) => narrator.blocked(blocked),
+        Told::Ignored(what) => narrator.note(Tone::Watch, "note", what),
         Told::Event(event) => narrator.tell(event),
     }
 }

@@ -9,8 +9,11 @@ use super::genesis::{Nonce, Round};
 use super::material::Material;
 use super::{CLIENT_PORT, LocalStatus, client_url};
 use crate::ident::NodeName;
-use etcd_client::{Certificate, Client, Compare, CompareOp, ConnectOptions, Identity, TlsOptions, Txn, TxnOp};
+use etcd_client::{
+    Certificate, Client, Compare, CompareOp, ConnectOptions, GetOptions, Identity, PutOptions, TlsOptions, Txn, TxnOp,
+};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -26,6 +29,12 @@ const WRITE_DEADLINE: Duration = Duration::from_secs(7);
 
 /// The key under which the cluster remembers its genesis.
 pub const GENESIS_KEY: &str = "/quorate/genesis";
+
+/// Below it, one key per master with what that master last told the others.
+pub const NOTICES_KEY: &str = "/quorate/masters/";
+
+/// How long a notice stands without being renewed, in seconds: some periods of the reconcile timer.
+const NOTICE_S: i64 = 180;
 
 /// What stands under [`GENESIS_KEY`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -184,6 +193,33 @@ impl Endpoint {
     pub async fn promote(&self, member: u64) -> Result<(), ClientError> {
         let mut client = self.client.clone();
         self.call("member promote", WRITE_DEADLINE, client.member_promote(member)).await.map(drop)
+    }
+
+    /// Puts up a notice of the master `from`, for [`NOTICE_S`] seconds.
+    ///
+    /// # Errors
+    /// There is no quorum or no answer.
+    pub async fn put_notice(&self, from: &NodeName, text: Vec<u8>) -> Result<(), ClientError> {
+        let mut client = self.client.clone();
+        let lease = self.call("lease grant", WRITE_DEADLINE, client.lease_grant(NOTICE_S, None)).await?;
+        let options = PutOptions::new().with_lease(lease.id());
+        let key = format!("{NOTICES_KEY}{from}");
+        self.call("notice", WRITE_DEADLINE, client.put(key, text, Some(options))).await.map(drop)
+    }
+
+    /// Every notice that this member knows of; answered without quorum.
+    ///
+    /// # Errors
+    /// No answer.
+    pub async fn notices(&self) -> Result<BTreeMap<NodeName, Vec<u8>>, ClientError> {
+        let mut client = self.client.clone();
+        let options = GetOptions::new().with_prefix().with_serializable();
+        let found = self.call("notices", READ_DEADLINE, client.get(NOTICES_KEY, Some(options))).await?;
+        let named = |pair: &etcd_client::KeyValue| {
+            let name = pair.key_str().ok()?.strip_prefix(NOTICES_KEY)?.parse().ok()?;
+            Some((name, pair.value().to_vec()))
+        };
+        Ok(found.kvs().iter().filter_map(named).collect())
     }
 
     async fn call<T>(

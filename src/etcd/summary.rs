@@ -73,10 +73,22 @@ pub struct Summary {
     pub members: Vec<MemberSummary>,
     /// What the administrator should do some time soon.
     pub advice: Vec<String>,
+    /// What each master last told the others, as it wrote it.
+    #[serde(skip)]
+    pub notices: BTreeMap<NodeName, Vec<u8>>,
+}
+
+/// What the members said when they were asked.
+#[derive(Debug, Default)]
+pub struct Answers {
+    /// Each one's own status, by the name of its master.
+    pub members: BTreeMap<NodeName, LocalStatus>,
+    /// The notices that one of them had.
+    pub notices: BTreeMap<NodeName, Vec<u8>>,
 }
 
 /// Joins what was observed with what each member said of itself.
-pub fn summarise(desired: &Desired, seen: &Observed, answers: &BTreeMap<NodeName, LocalStatus>) -> Summary {
+pub fn summarise(desired: &Desired, seen: &Observed, answers: &Answers) -> Summary {
     let (cluster, quorum) = match evidence(seen.view.as_ref(), &seen.peers) {
         Evidence::Quorum(view) => (Some(view.cluster), Quorum::Held),
         Evidence::NoQuorum { cluster } => (Some(cluster), Quorum::Lost),
@@ -103,7 +115,12 @@ pub fn summarise(desired: &Desired, seen: &Observed, answers: &BTreeMap<NodeName
         .map(|(name, address)| {
             let url = peer_url(*address);
             let entry = listed.iter().find(|entry| entry.peer_urls.contains(&url));
-            line(name.to_string(), entry.map(|entry| entry.id), entry.map(|entry| entry.role), answers.get(name))
+            line(
+                name.to_string(),
+                entry.map(|entry| entry.id),
+                entry.map(|entry| entry.role),
+                answers.members.get(name),
+            )
         })
         .collect();
     let urls: Vec<_> = desired.members.values().map(|address| peer_url(*address)).collect();
@@ -118,5 +135,6 @@ pub fn summarise(desired: &Desired, seen: &Observed, answers: &BTreeMap<NodeName
              this cluster is never formed again"
         ));
     }
-    Summary { cluster: cluster.map(|cluster| format!("{cluster:016x}")), quorum, members, advice }
+    let notices = answers.notices.clone();
+    Summary { cluster: cluster.map(|cluster| format!("{cluster:016x}")), quorum, members, advice, notices }
 }

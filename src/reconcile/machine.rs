@@ -7,6 +7,8 @@ use crate::etcd::EtcdError;
 use crate::etcd::driver::{Account, Driver, Patience};
 use crate::paths::Paths;
 use crate::plan::Hold;
+use crate::status::Status;
+use crate::status::notice::Notice;
 use crate::systemd::bus::{Bus, BusError};
 use crate::systemd::{Unit, UnitAction, UnitState};
 use crate::{etcd, network, pki, vrrp};
@@ -40,6 +42,16 @@ impl Machine {
             drops: Drops::seen(&paths),
             paths,
         }
+    }
+
+    /// Tells the other masters, through etcd, how this one is.
+    ///
+    /// # Errors
+    /// When its member does not take it; nothing depends on that.
+    pub async fn publish(&self, desired: &Desired, status: &Status) -> Result<(), Box<dyn std::error::Error>> {
+        let Some(notice) = Notice::of(status) else { return Ok(()) };
+        let material = etcd::observe::read_material(&self.paths)?;
+        Ok(etcd::survey::publish(&desired.etcd(), &material, serde_json::to_vec(&notice)?).await?)
     }
 
     async fn unit(&self, unit: Unit) -> UnitState {

@@ -12,7 +12,7 @@ use crate::manifest::intake::{Change, Class, Intake, IntakeError, Mode, Refused,
 use crate::paths::Paths;
 use crate::plan::{Blocked, Hold, Part};
 use crate::status::compose::Cluster;
-use crate::status::{Phase, RefusedDrop, Status};
+use crate::status::{EtcdStatus, Phase, RefusedDrop, Status};
 use crate::trust;
 use jiff::Timestamp;
 use std::time::Duration;
@@ -36,6 +36,8 @@ pub enum Told<'a> {
     Intake(&'a Intake),
     /// Something stands in the way before anything can be planned.
     Blocked(&'a Blocked),
+    /// Something went wrong that nothing depends on.
+    Ignored(&'a str),
     /// Something happened while converging.
     Event(Event<'a>),
 }
@@ -122,7 +124,13 @@ async fn pass(
         tell(Told::Event(event));
     })
     .await;
-    follower.end(&ending)
+    let status = follower.end(&ending)?;
+    if let Some(status) = status.as_ref().filter(|status| matches!(status.etcd, EtcdStatus::Quorate { .. }))
+        && let Err(error) = machine.publish(&desired, status).await
+    {
+        tell(Told::Ignored(&format!("cannot tell the other masters how this one is: {error}, ignoring")));
+    }
+    Ok(status)
 }
 
 fn no_manifest(paths: &Paths) -> Blocked {

@@ -12,6 +12,7 @@ use crate::network;
 use crate::pki::Installed;
 use crate::plan::{Blocked, Part};
 use crate::quorum;
+use crate::status::notice::Notice;
 use crate::vrrp::machine::State as RouterPhase;
 use crate::vrrp::state::{ObservedState, RouterState};
 use std::net::IpAddr;
@@ -149,27 +150,38 @@ fn line(
     etcd: Option<&Summary>,
 ) -> MasterStatus {
     let member = etcd.and_then(|etcd| etcd.members.iter().find(|member| member.name == master.name.as_str()));
+    let told = etcd.and_then(|etcd| etcd.notices.get(&master.name));
+    let notice: Option<Notice> = told.and_then(|text| serde_json::from_slice(text).ok());
     MasterStatus {
         name: master.name.clone(),
         address: master.address,
-        vrrp: vrrp_role(master, here, active, router),
+        vrrp: vrrp_role(master, here, active, router, notice.map(|notice| notice.vrrp)),
         member: member_role(member, etcd),
         health: match member.map(|member| member.health) {
             Some(summary::Health::Healthy) => Health::Healthy,
             Some(summary::Health::Leaderless | summary::Health::Unreachable) => Health::Unhealthy,
             None => Health::Unknown,
         },
+        generation: notice.map(|notice| notice.generation),
     }
 }
 
-fn vrrp_role(master: &Master, here: bool, active: Option<&NodeName>, router: Option<&RouterState>) -> VrrpRole {
+fn vrrp_role(
+    master: &Master,
+    here: bool,
+    active: Option<&NodeName>,
+    router: Option<&RouterState>,
+    told: Option<VrrpRole>,
+) -> VrrpRole {
     match router.filter(|_| here).map(|router| router.state) {
         Some(RouterPhase::Active) => VrrpRole::Active,
         Some(RouterPhase::Backup) => VrrpRole::Backup,
         Some(RouterPhase::Initialize) => VrrpRole::Initialize,
         None if active == Some(&master.name) => VrrpRole::Active,
-        // A Backup is silent by protocol: from here a waiting one and a dead one look the same.
-        None => VrrpRole::Unknown,
+        // It told before another one took over.
+        None if told == Some(VrrpRole::Active) && active.is_some() => VrrpRole::Backup,
+        // A Backup is silent by protocol: without its notice a waiting one and a dead one look the same.
+        None => told.unwrap_or(VrrpRole::Unknown),
     }
 }
 

@@ -12,6 +12,7 @@ pub mod elapsed;
 pub mod findings;
 pub mod human;
 pub mod metrics;
+pub mod notice;
 pub mod page;
 mod picture;
 
@@ -158,6 +159,9 @@ pub struct MasterStatus {
     pub member: MemberRole,
     /// Whether its etcd member answers.
     pub health: Health,
+    /// The generation it ran when it last told; none without a notice.
+    #[serde(default)]
+    pub generation: Option<Generation>,
 }
 
 /// The part of a master in the virtual router.

@@ -208,7 +208,13 @@ impl Host for SimHost {
                 view: self.view(desired),
                 places,
             },
-            cluster: Summary { cluster: None, quorum: Quorum::Unknown, members: Vec::new(), advice: Vec::new() },
+            cluster: Summary {
+                cluster: None,
+                quorum: Quorum::Unknown,
+                members: Vec::new(),
+                advice: Vec::new(),
+                notices: BTreeMap::new(),
+            },
         }
     }
 

@@ -104,11 +104,13 @@ impl Observer {
     /// The failover that began at `killed`, once both marks of its end were seen.
     pub fn failover_since(&self, killed: Stamp) -> Option<Failover> {
         let announced = self.seen().iter().find_map(|sighting| match sighting {
-            Sighting::Announced { at, by } if *at > killed => Some((at.since(killed), *by)),
+            Sighting::Announced { at, by } if *at > killed => Some((*at, *by)),
             _ => None,
         });
         let (announced, by) = announced?;
-        Some(Failover { announced, answered: self.answered_since(killed)?, by })
+        // From the announcement on: an answer that the dead master had sent already says nothing of its successor.
+        let answered = self.answered_since(announced)?;
+        Some(Failover { announced: announced.since(killed), answered: announced.since(killed) + answered, by })
     }
 
     fn seen(&self) -> std::sync::MutexGuard<'_, Vec<Sighting>> {
