@@ -30,7 +30,12 @@ fn failed(attempt: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Durab
 /// # Errors
 /// Names the operation and the file; the old content is still in place.
 pub fn replace(path: &Path, content: &[u8], mode: u32, owner: Option<(u32, u32)>) -> Result<(), DurableError> {
-    let directory = path.parent().unwrap_or(Path::new("/"));
+    // A bare file name lies in the current directory.
+    let directory = match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => Path::new("/"),
+    };
     let mut name = std::ffi::OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
     name.push(".new");

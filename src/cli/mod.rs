@@ -13,8 +13,10 @@ pub mod pki;
 pub mod plan;
 pub mod reconcile;
 mod report;
+pub mod sign;
 pub mod status;
 pub mod tolerance;
+pub mod verify;
 mod watch;
 
 pub use exit::Exit;
@@ -47,6 +49,10 @@ pub enum Verb {
     Reconcile(reconcile::ReconcileArgs),
     /// Show how this host and the cluster stand, and what to do about it
     Status(status::StatusArgs),
+    /// Check a manifest and sign it, as 'ssh-keygen -Y sign -n quorate-manifest' does
+    Sign(sign::SignArgs),
+    /// Tell whether a host with these trust files would accept a signed manifest
+    Verify(verify::VerifyArgs),
     /// Print how many masters may be lost for each count, and which counts are accepted
     Tolerance(tolerance::ToleranceArgs),
 }
@@ -65,6 +71,8 @@ impl Cli {
             Verb::Plan(args) => plan::run(&args),
             Verb::Reconcile(args) => reconcile::run(&args),
             Verb::Status(args) => status::run(&args),
+            Verb::Sign(args) => sign::run(&args),
+            Verb::Verify(args) => verify::run(&args),
             Verb::Tolerance(args) => tolerance::run(&args),
         }
     }

@@ -187,7 +187,9 @@ impl Keyring {
                 Err(rejection) => rejected.push(rejection),
             }
         }
-        Tally { valid: valid.into_values().collect(), rejected }
+        let mut valid: Vec<String> = valid.into_values().collect();
+        valid.sort();
+        Tally { valid, rejected }
     }
 
     /// The name of the signer whose valid signature this is.

@@ -7,12 +7,14 @@
 //!
 //! Nothing in this folder parses what was signed: by the time anybody does, the seal is on it.
 
+pub mod agent;
 pub mod clock;
 pub mod envelope;
 pub mod host;
 pub mod keyring;
 pub mod policy;
 pub mod rollback;
+pub mod signing;
 pub mod store;
 
 use clock::Clock;

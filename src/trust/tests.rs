@@ -1,8 +1,10 @@
 use super::*;
 use crate::trust::policy::Policy;
 use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
 use ssh_key::private::{Ed25519Keypair, KeypairData};
-use ssh_key::{HashAlg, LineEnding, PrivateKey};
+use ssh_key::public::{KeyData, SkEd25519};
+use ssh_key::{Algorithm, HashAlg, LineEnding, PrivateKey, Signature, SigningKey, SshSig};
 
 const BYTES: &[u8] = b"what is signed";
 
@@ -120,9 +122,8 @@ fn a_threshold_counts_keys_and_not_signatures() {
              sign; add a signature with 'quorate sign --append'"
             .into())
     );
-    let mut both = outcome(&format!("{by_one}\n{by_two}"), &allowed, 2, at(NOW)).unwrap();
-    both.sort();
-    assert_eq!(both, ["alice", "bob"]);
+    let both = outcome(&format!("{by_one}\n{by_two}"), &allowed, 2, at(NOW));
+    assert_eq!(both, Ok(vec!["alice".into(), "bob".into()]));
     // What does not count does no harm beside what does.
     let stranger = sign(&key(3), MANIFEST_NAMESPACE, BYTES);
     assert!(outcome(&format!("{stranger}{by_one}{by_two}"), &allowed, 2, at(NOW)).is_ok());
@@ -188,4 +189,54 @@ fn a_line_that_is_not_understood_is_not_used() {
     // An empty list of namespaces allows none.
     let signature = sign(&ours, MANIFEST_NAMESPACE, BYTES);
     assert!(outcome(&signature, &line(&ours, "ops", "namespaces=\"\""), 1, at(NOW)).is_err());
+}
+
+/// A signature as a FIDO2 token makes it (OpenSSH PROTOCOL.u2f): what is signed is hashed together with the
+/// application, the flags and a counter, which then follow the signature.
+fn token_signature(seed: u8, flags: u8) -> (KeyData, String) {
+    let application = "ssh:";
+    let pair = Ed25519Keypair::from_seed(&[seed; 32]);
+    let key = KeyData::SkEd25519(SkEd25519::new(pair.public, application.to_owned()));
+    let data = SshSig::signed_data(MANIFEST_NAMESPACE, HashAlg::Sha512, BYTES).unwrap();
+    let mut trailer = vec![flags];
+    trailer.extend(7_u32.to_be_bytes());
+    let message = [Sha256::digest(application).to_vec(), trailer.clone(), Sha256::digest(&data).to_vec()].concat();
+    fn raw(key: &impl SigningKey, message: &[u8]) -> Signature {
+        key.try_sign(message).unwrap()
+    }
+    let plain = raw(&self::key(seed), &message);
+    let signature = Signature::new(Algorithm::SkEd25519, [plain.as_bytes().to_vec(), trailer].concat()).unwrap();
+    let envelope = SshSig::new(key.clone(), MANIFEST_NAMESPACE, HashAlg::Sha512, signature).unwrap();
+    (key, envelope.to_pem(LineEnding::LF).unwrap())
+}
+
+#[test]
+fn a_security_key_counts_only_when_it_was_touched() {
+    let judged = |flags: u8, user_verification: bool| {
+        let (key, signature) = token_signature(4, flags);
+        let public = ssh_key::PublicKey::from(key).to_openssh().unwrap();
+        let keyring = Keyring::parse(&format!("ops {public}\n"), Policy { threshold: 1, user_verification });
+        assert!(keyring.spoiled().is_empty(), "{:?}", keyring.spoiled());
+        let clock = at(NOW);
+        verify(BYTES.to_vec(), &signature, &keyring, Purpose::NewInput(&clock))
+            .map(|signed| signed.signers.concat())
+            .map_err(|error| error.to_string())
+    };
+    assert_eq!(judged(0x01, false), Ok("ops".into()));
+    assert_eq!(judged(0x05, true), Ok("ops".into()));
+    assert_eq!(
+        judged(0x00, false),
+        Err(
+            "no trusted signature: nobody touched the security key of 'ops' when it signed; touch it, or make the key \
+             without 'no-touch-required'"
+                .into()
+        )
+    );
+    assert_eq!(judged(0x04, false), judged(0x00, false), "a PIN is no touch");
+    assert_eq!(
+        judged(0x01, true),
+        Err("no trusted signature: the security key of 'ops' did not check a PIN or finger; make the key with \
+             'verify-required'"
+            .into())
+    );
 }
