@@ -152,10 +152,13 @@ fn line(
     let member = etcd.and_then(|etcd| etcd.members.iter().find(|member| member.name == master.name.as_str()));
     let told = etcd.and_then(|etcd| etcd.notices.get(&master.name));
     let notice: Option<Notice> = told.and_then(|text| serde_json::from_slice(text).ok());
+    // A notice outlives its master by its lease: of one that does not answer it says nothing any more.
+    let answers = member.is_some_and(|member| member.health == summary::Health::Healthy);
+    let told_role = notice.filter(|_| answers).map(|notice| notice.vrrp);
     MasterStatus {
         name: master.name.clone(),
         address: master.address,
-        vrrp: vrrp_role(master, here, active, router, notice.map(|notice| notice.vrrp)),
+        vrrp: vrrp_role(master, here, active, router, told_role),
         member: member_role(member, etcd),
         health: match member.map(|member| member.health) {
             Some(summary::Health::Healthy) => Health::Healthy,
