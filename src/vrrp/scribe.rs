@@ -109,7 +109,7 @@ pub enum Note {
     },
     /// A plain warning.
     Warning(String),
-    /// The daemon is stopping.
+    /// The daemon has done its last errand: nothing is written after this.
     Stopping,
 }
 
@@ -188,18 +188,19 @@ struct Desk {
     unhealthy: Vec<String>,
     fence: Option<(Fence, Option<String>)>,
     changed: bool,
+    closed: bool,
     turns_seen: u64,
     lost_seen: u64,
 }
 
 impl Scribe {
-    /// Writes until every sender of notes is gone, then removes the state document: a daemon that is not there has no state.
+    /// Writes until [`Note::Stopping`], then removes the state document: a daemon that is not there has no state.
     #[expect(clippy::disallowed_methods, reason = "a driver: it paces its writing by the clock")]
     pub fn run(self, notes: &Receiver<Note>) {
         let watchdog = sd_notify::watchdog_enabled().map_or(STATE_EVERY, |limit| limit / 3);
         let mut desk = Desk::default();
         let (mut written, mut answered) = (Instant::now(), Instant::now());
-        loop {
+        while !desk.closed {
             match notes.recv_timeout(STATE_EVERY.min(watchdog)) {
                 Ok(note) => self.take(note, &mut desk),
                 Err(RecvTimeoutError::Timeout) => {}
@@ -218,6 +219,7 @@ impl Scribe {
                 answered = Instant::now();
             }
         }
+        // Gone already when it was never written.
         let _ = std::fs::remove_file(&self.state_path);
     }
 
@@ -266,7 +268,7 @@ impl Scribe {
                 desk.changed = true;
             }
             Note::Warning(text) => tracing::warn!("{text}"),
-            Note::Stopping => notify(&[NotifyState::Stopping]),
+            Note::Stopping => desk.closed = true,
         }
     }
 
