@@ -2,12 +2,12 @@
 
 use crate::lab::{Lab, VIP, possible};
 use crate::wait::until_true;
-use crate::witness::Witness;
+use crate::witness::{Witness, inside};
 use nix::sys::signal::Signal;
 use quorate::vrrp::config::Fence;
 use quorate::vrrp::machine::{Reason, State};
 use serde_json::json;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddrV6, UdpSocket};
 use std::time::Duration;
 
 /// Asks for the VIP every millisecond for `span`, and returns who answered, in order.
@@ -78,10 +78,16 @@ fn the_lease_fences_ipv6_as_well() {
     lab.start(&json!({ "addresses": [vip] }));
     let at = lab.add("m2", 12);
     lab.hosts[0].comes_to(State::Active);
+    // A neighbour asks for the address when it has something to send, and notes what it learned.
     let reaches = |lab: &Lab| {
-        let line =
-            format!("ip -6 neigh flush dev eth0; ping -6 -c1 -W1 -I eth0 {vip} >/dev/null && echo yes || echo no");
-        lab.hosts[at].sh(&line).contains("yes")
+        lab.hosts[at].sh("ip -6 neigh flush dev eth0");
+        inside(&lab.hosts[at], || {
+            let index = nix::net::if_::if_nametoindex("eth0").unwrap();
+            let to = SocketAddrV6::new(vip.parse().unwrap(), 9, 0, index);
+            UdpSocket::bind("[::]:0").unwrap().send_to(b"anybody?", to).unwrap();
+        });
+        std::thread::sleep(Duration::from_millis(50));
+        lab.hosts[at].sh(&format!("ip -6 neigh show {vip} dev eth0")).contains("lladdr")
     };
     until_true("the VIP to be reached", || reaches(&lab));
     lab.hosts[0].signal(Signal::SIGSTOP);
