@@ -4,15 +4,16 @@
 //! asked, all at once, each with a deadline of about a second, so that dead peers do not add up.
 
 use super::client::Endpoint;
-use super::cluster::{PeerSeen, Role, View};
-use super::genesis::marker;
+use super::cluster::{Listed, PeerSeen, Role, View};
+use super::genesis::{Held, Marker, marker};
 use super::material::{CA, CERTIFICATE, KEY, Material};
 use super::{DataDirectory, Desired, Local, Observed, Places, probe};
 use crate::file::ObservedFile;
-use crate::ident::Digest;
+use crate::ident::{Digest, NodeName};
+use crate::manifest::EtcdPhase;
 use crate::paths::Paths;
 use crate::systemd::UnitState;
-use futures_util::future::{join, join_all};
+use futures_util::future::join_all;
 use nix::sys::statfs::{self, FsType};
 use nix::sys::statvfs::{self, FsFlags};
 use std::collections::BTreeMap;
@@ -38,11 +39,32 @@ pub async fn observe(desired: &Desired, paths: &Paths, unit: UnitState) -> Obser
     };
     if let Ok(material) = &seen.material {
         (seen.local, seen.view) = local(desired, material).await;
-        if seen.view.is_none() {
+        if seen.view.is_none() && others_matter(desired, &seen) == Others::Matter {
             (seen.peers, seen.view) = others(desired, material).await;
         }
     }
     seen
+}
+
+/// Whether what the others show can change what is done here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Others {
+    Matter,
+    DoNotMatter,
+}
+
+/// An existing data directory is started without asking anybody, and so is a start that all have agreed to; asking
+/// would only cost the time that dead or starting peers take not to answer.
+fn others_matter(desired: &Desired, seen: &Observed) -> Others {
+    match (&seen.data, &seen.held, &seen.unit) {
+        (DataDirectory::HasWal, _, UnitState::Inactive | UnitState::Changing) => Others::DoNotMatter,
+        (DataDirectory::Absent | DataDirectory::Empty, Held::Marker(Marker::Committed { round }), _)
+            if desired.phase == EtcdPhase::Genesis && round.fits(&desired.cluster, &desired.members) =>
+        {
+            Others::DoNotMatter
+        }
+        _ => Others::Matter,
+    }
 }
 
 /// The paths that rendered files name.
@@ -151,18 +173,18 @@ async fn local(desired: &Desired, material: &Material) -> (Local, Option<View>) 
     (Local::Answers(status), view)
 }
 
-async fn others(desired: &Desired, material: &Material) -> (BTreeMap<crate::ident::NodeName, PeerSeen>, Option<View>) {
+async fn others(desired: &Desired, material: &Material) -> (BTreeMap<NodeName, PeerSeen>, Option<View>) {
     let Ok(tls) = material.client() else { return (BTreeMap::new(), None) };
-    let asked = desired.peers().map(|(name, address)| {
-        let port = probe::members(&tls, name, *address);
-        let view = async {
-            let endpoint = Endpoint::open(name, *address, material).await.ok()?;
-            endpoint.view().await.ok()
+    let asked = desired.peers().map(|(name, address)| async {
+        let port = probe::members(&tls, name, *address).await;
+        // Only a cluster that has run can read with quorum; one that is forming would cost the whole deadline.
+        let view = match &port {
+            PeerSeen::Members { members, .. } if members.iter().any(Listed::has_run) => {
+                async { Endpoint::open(name, *address, material).await?.view().await }.await.ok()
+            }
+            _ => None,
         };
-        async move {
-            let (port, view) = join(port, view).await;
-            (name.clone(), port, view)
-        }
+        (name.clone(), port, view)
     });
     let mut peers = BTreeMap::new();
     let mut found: Option<View> = None;

@@ -162,48 +162,43 @@ fn empty(desired: &Desired, seen: &Observed, material: &Material, marker: Option
         }
         _ => {}
     }
-    match evidence(seen.view.as_ref(), &seen.peers) {
-        Evidence::Quorum(view) => beside(desired, seen, material, marker, view),
-        Evidence::NoQuorum { cluster } => wait(
+    match (marker, &desired.phase, evidence(seen.view.as_ref(), &seen.peers)) {
+        // All masters agreed, and this one has never run: nothing that the others show could make its start unsafe, and
+        // a late one is fine (E15). The others may need it for their quorum, so it waits for nobody.
+        (Some(Marker::Committed { round }), EtcdPhase::Genesis, _)
+            if round.fits(&desired.cluster, &desired.members) =>
+        {
+            start_new(desired, seen, material, round)
+        }
+        (Some(Marker::Committed { .. }), EtcdPhase::Genesis, _) => {
+            plan.block(blocked(
+                Hold::Refused,
+                START,
+                "the masters of the manifest changed while the first formation was under way",
+                "go back to the former masters until the cluster is formed",
+            ));
+            plan
+        }
+        (_, _, Evidence::Quorum(view)) => beside(desired, seen, material, marker, view),
+        (_, _, Evidence::NoQuorum { cluster }) => wait(
             format!("etcd cluster {cluster:x} exists and has no quorum, so this master cannot join it"),
             "a majority of its members being up; if their data is lost for good, a signed recovery",
         ),
-        evidence @ (Evidence::None | Evidence::Forming | Evidence::Unknown) => match marker {
-            Some(Marker::Committed { round }) if round.fits(&desired.cluster, &desired.members) => {
-                start_new(desired, seen, material, round)
-            }
-            Some(Marker::Committed { .. }) => {
-                plan.block(blocked(
-                    Hold::Refused,
-                    START,
-                    "the masters of the manifest changed while the first formation was under way",
-                    "go back to the former masters until the cluster is formed",
-                ));
-                plan
-            }
-            Some(
-                marker @ (Marker::Executed { .. }
-                | Marker::Joining { .. }
-                | Marker::Formed { .. }
-                | Marker::Removed { .. }),
-            ) => wait(
-                format!("the data of this master is gone ({marker}), and no cluster is there to join"),
-                "the other masters; if no data is left anywhere, a manifest with a new cluster id",
-            ),
-            None | Some(Marker::Prepared { .. }) => match (&desired.phase, evidence) {
-                (EtcdPhase::Genesis, _) => {
-                    plan.step(
-                        Action::FormCluster { with: desired.peers().map(|(name, _)| name.clone()).collect() },
-                        "spec.etcd.phase is genesis and no master shows a cluster",
-                    );
-                    plan
-                }
-                (EtcdPhase::Formed { cluster_id }, _) => wait(
-                    format!("etcd cluster {cluster_id:x} exists by the manifest, and none of its members can be read"),
-                    "a majority of its members being up; if their data is lost for good, a signed recovery",
-                ),
-            },
-        },
+        (_, EtcdPhase::Formed { cluster_id }, _) => wait(
+            format!("etcd cluster {cluster_id:x} exists by the manifest, and none of its members can be read"),
+            "a majority of its members being up; if their data is lost for good, a signed recovery",
+        ),
+        (None | Some(Marker::Prepared { .. }), EtcdPhase::Genesis, _) => {
+            plan.step(
+                Action::FormCluster { with: desired.peers().map(|(name, _)| name.clone()).collect() },
+                "spec.etcd.phase is genesis and no master shows a cluster",
+            );
+            plan
+        }
+        (Some(marker), EtcdPhase::Genesis, _) => wait(
+            format!("the data of this master is gone ({marker}), and no cluster is there to join"),
+            "the other masters; if no data is left anywhere, a manifest with a new cluster id",
+        ),
     }
 }
 

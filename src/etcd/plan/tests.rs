@@ -1,1 +1,327 @@
+use super::*;
+use crate::etcd::Places;
+use crate::etcd::cluster::PeerSeen;
+use crate::etcd::genesis::Nonce;
+use crate::file::ObservedFile;
+use crate::ident::{Digest, Generation, NodeName};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
 
+const ETCD: u64 = 0xc1;
+
+fn address(number: u8) -> IpAddr {
+    IpAddr::V4(Ipv4Addr::new(10, 0, 0, number))
+}
+
+fn name(number: u8) -> NodeName {
+    format!("m{number}").parse().unwrap()
+}
+
+/// What a manifest of m1, m2 and m3 asks of m3.
+fn desired() -> Desired {
+    Desired {
+        me: name(3),
+        address: address(3),
+        members: [1, 2, 3].map(|number| (name(number), address(number))).into(),
+        phase: EtcdPhase::Genesis,
+        cluster: "3f0c6a52-5d0e-4b8e-9a3f-6f2f7a1d9c10".parse().unwrap(),
+        generation: Generation(1),
+        digest: Digest::of(b"manifest"),
+    }
+}
+
+fn sealed(cluster_id: u64) -> Desired {
+    Desired { phase: EtcdPhase::Formed { cluster_id }, ..desired() }
+}
+
+fn round() -> Round {
+    Round { cluster: desired().cluster, members: desired().members, nonce: Nonce::of([7; 16]) }
+}
+
+fn prepared() -> Held {
+    Held::Marker(Marker::Prepared { round: round() })
+}
+
+fn committed() -> Held {
+    Held::Marker(Marker::Committed { round: round() })
+}
+
+fn executed() -> Held {
+    Held::Marker(Marker::Executed { round: round() })
+}
+
+fn joining() -> Held {
+    Held::Marker(Marker::Joining { cluster: desired().cluster, etcd: ETCD, member: 3 })
+}
+
+fn formed() -> Held {
+    Held::Marker(Marker::Formed { cluster: desired().cluster, etcd: ETCD, member: 3 })
+}
+
+fn removed() -> Held {
+    Held::Marker(Marker::Removed { cluster: desired().cluster, etcd: ETCD, member: 3 })
+}
+
+fn voter(number: u8) -> Listed {
+    Listed {
+        id: number.into(),
+        name: name(number).to_string(),
+        peer_urls: vec![peer_url(address(number))],
+        client_urls: vec![super::super::client_url(address(number))],
+        role: Role::Voter,
+    }
+}
+
+/// A member that was added and never ran.
+fn unstarted(number: u8) -> Listed {
+    Listed { name: String::new(), client_urls: Vec::new(), role: Role::Learner, ..voter(number) }
+}
+
+fn view(members: impl IntoIterator<Item = Listed>) -> Option<View> {
+    Some(View { cluster: ETCD, members: members.into_iter().collect(), leader: 1, genesis: None, from: name(1) })
+}
+
+fn answers(role: Role) -> Local {
+    Local::Answers(LocalStatus {
+        cluster: ETCD,
+        member: 3,
+        version: "3.5.30".into(),
+        role,
+        leader: Some(1),
+        applied: 10,
+    })
+}
+
+fn material() -> Material {
+    Material::new(b"key".to_vec(), b"certificate".to_vec(), b"ca".to_vec())
+}
+
+/// A host with an empty data directory, nothing running and silent peers.
+fn fresh() -> Observed {
+    let silent = || PeerSeen::Silent { why: "timed out".into() };
+    Observed {
+        data: DataDirectory::Empty,
+        held: Held::Nothing,
+        unit: UnitState::Inactive,
+        material: Ok(material()),
+        files: BTreeMap::new(),
+        local: Local::Silent { why: "nothing listens".into() },
+        peers: [1, 2].map(|number| (name(number), silent())).into(),
+        view: None,
+        places: Places { run: "/run/quorate/etcd".into(), data: "/var/lib/etcd".into() },
+    }
+}
+
+/// A member as it should be: running, voting, recorded, its files in place.
+fn healthy() -> Observed {
+    let seen = fresh();
+    let mut wanted = key_files(&seen.places, &material()).to_vec();
+    wanted.push(environment(&name(3), address(3), &seen.places, &Start::Existing));
+    let present = |file: &RenderedFile| ObservedFile::Present { digest: file.digest(), mode: file.mode };
+    Observed {
+        data: DataDirectory::HasWal,
+        held: formed(),
+        unit: UnitState::Active,
+        files: wanted.iter().map(|file| (file.path.clone(), present(file))).collect(),
+        local: answers(Role::Voter),
+        view: view([voter(1), voter(2), voter(3)]),
+        ..seen
+    }
+}
+
+/// The plan in one line: steps by their kind, blocked items by their hold.
+fn outline(desired: &Desired, seen: &Observed) -> String {
+    let plan = plan(desired, seen);
+    let mut words = Vec::new();
+    for step in &plan.steps {
+        let word = match &step.action {
+            Action::Render { file } if file.path.ends_with("environment") => {
+                let text = String::from_utf8_lossy(&file.content);
+                if text.contains("=new\n") {
+                    "env:new"
+                } else if text.contains("ETCD_INITIAL_CLUSTER=") {
+                    "env:join"
+                } else {
+                    "env"
+                }
+            }
+            Action::Render { .. } => continue,
+            Action::FormCluster { .. } => "form",
+            Action::AwaitFormation => "await",
+            Action::WriteMarker { marker: Marker::Committed { .. } } => "committed",
+            Action::WriteMarker { marker: Marker::Executed { .. } } => "executed",
+            Action::WriteMarker { marker: Marker::Joining { .. } } => "joining",
+            Action::WriteMarker { .. } => "marker",
+            Action::AddLearner { .. } => "add",
+            Action::Promote { .. } => "promote",
+            Action::RecordFormed { .. } => "record",
+            Action::Unit(action) if action.verb == systemd::Verb::Stop => "stop",
+            Action::Unit(_) => "start",
+        };
+        words.push(word);
+    }
+    for blocked in &plan.blocked {
+        words.push(match blocked.hold {
+            Hold::Waiting => "WAIT",
+            Hold::Refused => "REFUSE",
+        });
+    }
+    words.join(" ")
+}
+
+#[test]
+fn a_healthy_member_has_nothing_to_do() {
+    assert_eq!(outline(&desired(), &healthy()), "");
+    assert_eq!(outline(&sealed(ETCD), &healthy()), "");
+}
+
+#[test]
+fn an_existing_data_directory_is_started_without_asking_anybody() {
+    for held in [formed(), joining(), executed()] {
+        for unit in [UnitState::Inactive, UnitState::Failed { result: "exit-code".into() }] {
+            let seen = Observed { data: DataDirectory::HasWal, held: held.clone(), unit, ..fresh() };
+            assert_eq!(outline(&desired(), &seen), "env start", "{held:?}");
+        }
+    }
+}
+
+#[test]
+fn data_that_quorate_did_not_put_there_is_refused() {
+    for held in [Held::Nothing, prepared(), committed(), removed(), Held::Unknown { why: "torn".into() }] {
+        let seen = Observed { data: DataDirectory::HasWal, held: held.clone(), ..fresh() };
+        assert_eq!(outline(&desired(), &seen), "REFUSE", "{held:?}");
+    }
+    let seen = Observed { data: DataDirectory::HasWal, held: formed(), ..fresh() };
+    assert_eq!(outline(&sealed(0xbad), &seen), "REFUSE", "another cluster than the sealed one");
+    let moved = Desired { cluster: "00000000-5d0e-4b8e-9a3f-6f2f7a1d9c10".parse().unwrap(), ..desired() };
+    assert_eq!(outline(&moved, &seen), "REFUSE", "another manifest cluster");
+}
+
+#[test]
+fn unknown_storage_keys_or_leftovers_change_nothing() {
+    let unknown = DataDirectory::Unknown { why: "read-only".into() };
+    for held in [Held::Nothing, prepared(), committed(), formed()] {
+        let seen = Observed { data: unknown.clone(), held, view: view([voter(1), voter(2)]), ..fresh() };
+        assert_eq!(outline(&desired(), &seen), "REFUSE");
+    }
+    let foreign = DataDirectory::Foreign { found: "member/snap".into() };
+    assert_eq!(outline(&desired(), &Observed { data: foreign, ..fresh() }), "REFUSE");
+    assert_eq!(outline(&desired(), &Observed { material: Err("none".into()), ..healthy() }), "REFUSE");
+}
+
+#[test]
+fn an_empty_directory_without_any_cluster_forms_only_in_genesis() {
+    let not_listening = || [1, 2].map(|number| (name(number), PeerSeen::NotListening)).into();
+    let forming = PeerSeen::Members { cluster: ETCD, members: vec![Listed { client_urls: vec![], ..voter(1) }] };
+    for peers in [fresh().peers, not_listening(), BTreeMap::from([(name(1), forming)])] {
+        let seen = |held| Observed { held, peers: peers.clone(), ..fresh() };
+        assert_eq!(outline(&desired(), &seen(Held::Nothing)), "form");
+        assert_eq!(outline(&desired(), &seen(prepared())), "form");
+        assert_eq!(outline(&desired(), &seen(committed())), "env:new executed start");
+        for held in [executed(), joining(), formed(), removed()] {
+            assert_eq!(outline(&desired(), &seen(held)), "WAIT", "data was lost: never new");
+        }
+        for held in [Held::Nothing, prepared(), committed(), executed(), joining(), formed(), removed()] {
+            assert_eq!(outline(&sealed(ETCD), &seen(held)), "WAIT", "a sealed manifest never forms");
+        }
+    }
+}
+
+#[test]
+fn a_commitment_for_other_masters_is_refused() {
+    let former = Round { members: [(name(3), address(3))].into(), ..round() };
+    let seen = Observed { held: Held::Marker(Marker::Committed { round: former }), ..fresh() };
+    assert_eq!(outline(&desired(), &seen), "REFUSE");
+}
+
+#[test]
+fn a_cluster_without_quorum_is_waited_for() {
+    let shows = PeerSeen::Members { cluster: ETCD, members: vec![voter(1), voter(2), voter(3)] };
+    let peers: BTreeMap<_, _> = [(name(1), shows), (name(2), PeerSeen::NotListening)].into();
+    for held in [Held::Nothing, prepared(), executed(), joining(), formed(), removed()] {
+        let seen = Observed { held: held.clone(), peers: peers.clone(), ..fresh() };
+        assert_eq!(outline(&desired(), &seen), "WAIT", "{held:?}");
+    }
+    let seen = Observed { held: committed(), peers, ..fresh() };
+    assert_eq!(outline(&desired(), &seen), "env:new executed start", "its start may give the others their quorum");
+}
+
+#[test]
+fn a_late_master_of_the_recorded_genesis_starts_new_unless_its_entry_has_run() {
+    let late = Listed { client_urls: Vec::new(), ..voter(3) };
+    let recorded = |third, nonce| {
+        let view = view([voter(1), voter(2), third]).map(|view| View { genesis: Some(nonce), ..view });
+        Observed { held: prepared(), view, ..fresh() }
+    };
+    assert_eq!(outline(&desired(), &recorded(late.clone(), round().nonce)), "committed env:new executed start");
+    assert_eq!(outline(&sealed(ETCD), &recorded(late.clone(), round().nonce)), "committed env:new executed start");
+    for seen in [recorded(voter(3), round().nonce), recorded(late, Nonce::of([8; 16]))] {
+        let outline = outline(&desired(), &seen);
+        assert!(!outline.contains("new"), "{outline}");
+    }
+}
+
+#[test]
+fn an_empty_directory_beside_a_cluster_with_quorum_joins_as_a_learner() {
+    for held in [Held::Nothing, prepared(), executed(), formed(), removed()] {
+        let seen = |view| Observed { held: held.clone(), view, ..fresh() };
+        assert_eq!(outline(&desired(), &seen(view([voter(1), voter(2)]))), "add");
+        assert_eq!(
+            outline(&desired(), &seen(view([voter(1), voter(2), unstarted(3)]))),
+            "env:join joining start",
+            "an entry of its own that never started is adopted"
+        );
+        assert_eq!(outline(&desired(), &seen(view([voter(1), unstarted(4)]))), "WAIT", "one learner at a time");
+    }
+    let other = Observed { view: view([voter(1), voter(2)]), ..fresh() };
+    assert_eq!(outline(&sealed(0xbad), &other), "REFUSE", "another cluster than the sealed one");
+}
+
+#[test]
+fn a_running_member_is_promoted_then_recorded() {
+    let learner = Listed { role: Role::Learner, ..voter(3) };
+    let seen = Observed {
+        held: joining(),
+        local: answers(Role::Learner),
+        view: view([voter(1), voter(2), learner]),
+        ..healthy()
+    };
+    assert_eq!(outline(&desired(), &seen), "promote");
+    for held in [joining(), executed()] {
+        assert_eq!(outline(&desired(), &Observed { held, ..healthy() }), "record");
+    }
+}
+
+#[test]
+fn a_new_cluster_is_waited_for_with_the_agent_listening() {
+    for unit in [UnitState::Changing, UnitState::Active] {
+        let seen = Observed { held: executed(), unit, view: None, ..healthy() };
+        assert_eq!(outline(&desired(), &seen), "await");
+    }
+    let seen = Observed { unit: UnitState::Changing, view: None, ..healthy() };
+    assert_eq!(outline(&desired(), &seen), "WAIT", "a formed cluster needs no agent");
+}
+
+#[test]
+fn a_running_member_without_quorum_or_answer_waits() {
+    assert_eq!(outline(&desired(), &Observed { view: None, ..healthy() }), "WAIT");
+    let silent = Local::Silent { why: "timed out".into() };
+    assert_eq!(outline(&desired(), &Observed { local: silent, ..healthy() }), "WAIT");
+}
+
+#[test]
+fn a_running_member_of_another_cluster_is_refused() {
+    let other = View { cluster: 0xbad, ..view([voter(1), voter(2), voter(3)]).unwrap() };
+    assert_eq!(outline(&desired(), &Observed { view: Some(other), ..healthy() }), "REFUSE");
+    let Local::Answers(status) = answers(Role::Voter) else { panic!() };
+    let local = Local::Answers(LocalStatus { cluster: 0xbad, ..status });
+    assert_eq!(outline(&desired(), &Observed { local, ..healthy() }), "REFUSE");
+}
+
+#[test]
+fn new_stays_in_the_environment_only_until_there_is_a_log() {
+    let mut seen = healthy();
+    let new = environment(&name(3), address(3), &seen.places, &Start::New(round()));
+    seen.files.insert(new.path.clone(), ObservedFile::Present { digest: new.digest(), mode: new.mode });
+    assert_eq!(outline(&desired(), &seen), "env");
+}
