@@ -145,15 +145,18 @@ impl Host {
 
     fn unit_state(&mut self) -> UnitState {
         let Some(process) = &mut self.unit else { return UnitState::Inactive };
+        process.hear();
+        let ready = process.ready;
         if let Some(status) = process.child.try_wait().unwrap() {
             self.unit = None;
-            return match status.success() {
-                true => UnitState::Inactive,
-                false => UnitState::Failed { result: "exit-code".into() },
+            // systemd calls leaving before READY=1 a violation of the protocol, whatever the exit code.
+            return match (status.success(), ready) {
+                (true, true) => UnitState::Inactive,
+                (true, false) => UnitState::Failed { result: "protocol".into() },
+                (false, _) => UnitState::Failed { result: "exit-code".into() },
             };
         }
-        process.hear();
-        if process.ready { UnitState::Active } else { UnitState::Changing }
+        if ready { UnitState::Active } else { UnitState::Changing }
     }
 
     /// What the start job does: the environment file, the program, and waiting for READY=1.
