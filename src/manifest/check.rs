@@ -100,14 +100,14 @@ fn count(spec: &Spec, generation: Option<Generation>, found: &mut Found<'_>) {
     let acknowledged =
         spec.acknowledge.as_ref().map_or_else(Default::default, |written| parse::acknowledgements(&written.value));
     let count = masters.value.len();
-    let what = format!("{count} master{}", if count == 1 { "" } else { "s" });
+    let (what, are) = if count == 1 { ("1 master".to_owned(), "is") } else { (format!("{count} masters"), "are") };
     let mut add = |weight, words| found.add(weight, "master-count", "spec.masters", &masters.place, words);
     match policy::judge(count, environment, generation, &acknowledged) {
         Verdict::Accepted => {}
         Verdict::AcceptedWithWarning { why } => {
             add(Weight::Warning, [what, why, "run 'quorate tolerance' for the whole table".into()]);
         }
-        Verdict::Refused { why, instead } => add(Weight::Unsafe, [format!("{what} are refused"), why, instead]),
+        Verdict::Refused { why, instead } => add(Weight::Unsafe, [format!("{what} {are} refused"), why, instead]),
     }
 }
 

@@ -61,8 +61,8 @@ fn text<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a str, Findings> {
     if bytes.len() > MOST_BYTES {
         return Err(refused(
             "too-large",
-            format!("the file has {} bytes, a manifest has at most {MOST_BYTES}", bytes.len()),
-            "it is read before anything in it can be believed",
+            format!("the file has more than {MOST_BYTES} bytes"),
+            "it is read before anything in it can be believed, so there is a bound",
             "check that this is the manifest; the largest sensible one has a few kilobytes",
             "",
             0..0,

@@ -90,7 +90,7 @@ pub enum Rejection {
         at: Timestamp,
     },
     /// The key is not valid yet.
-    #[error("key {fingerprint} of '{name}' is valid only from {at}, it is {now}; wait, or set the clock")]
+    #[error("key {fingerprint} of '{name}' is valid only from {at}, it is {}; wait, or set the clock", now.strftime("%FT%TZ"))]
     NotYetValid {
         /// Of the key.
         fingerprint: String,

@@ -94,17 +94,16 @@ impl Reader {
         });
     }
 
-    fn wrong_type(&mut self, node: &Node, wanted: &str, example: &str) {
-        let what = match node.value {
-            Value::Null => format!("'{}' has no value", self.path),
-            _ => format!("'{}' is {wanted}, not {}", self.path, node.value.kind()),
+    /// Reports a value of another kind, for the reason that makes people write it.
+    fn wrong_type(&mut self, node: &Node, wanted: &str, why: &str, instead: String) {
+        let subject = if self.path.is_empty() { "the document".to_owned() } else { format!("'{}'", self.path) };
+        let (what, why) = match node.value {
+            Value::Null => {
+                (format!("{subject} has no value"), "a key without a value says nothing; left out, its default holds")
+            }
+            _ => (format!("{subject} has to be {wanted}, this is {}", node.value.kind()), why),
         };
-        let why = match node.value {
-            Value::Null => "a key without a value says nothing; leave the key out for its default",
-            Value::Text(_) => "programs differ in whether they take text for something else, so quorate never does",
-            _ => "it would have to be guessed what is meant",
-        };
-        self.report("wrong-type", &node.place, what, why, format!("write {example}"));
+        self.report("wrong-type", &node.place, what, why, instead);
     }
 
     /// Runs `read` one level deeper.
@@ -171,7 +170,7 @@ impl<T: Scalar> Read for T {
     fn read(node: &Node, reader: &mut Reader) -> Option<Self> {
         // A number is fine where text is meant: `hostname: 17` and an all-digit machine id are text to us.
         let (Value::Text(text) | Value::Number(text)) = &node.value else {
-            reader.wrong_type(node, T::WHAT, T::EXAMPLE);
+            reader.wrong_type(node, T::WHAT, "there is one value here", format!("write it like {}", T::EXAMPLE));
             return None;
         };
         match T::from_text(text) {
@@ -213,7 +212,8 @@ impl Read for bool {
                     Value::Text(text) if matches!(text.as_str(), "no" | "off" | "n" | "No" | "Off") => "false",
                     _ => "true or false, without quotes",
                 };
-                reader.wrong_type(node, "true or false", meant);
+                let why = "programs differ in which other words they take for true or false";
+                reader.wrong_type(node, "true or false", why, format!("write {meant}"));
                 None
             }
         }
@@ -231,11 +231,16 @@ impl<B: Bounds> Read for Bounded<B> {
         let text = match &node.value {
             Value::Number(text) => text,
             Value::Text(text) if text.parse::<u64>().is_ok() => {
-                reader.wrong_type(node, "a number", &format!("{text} without quotes"));
+                reader.wrong_type(
+                    node,
+                    "a number",
+                    "quotes make text of a number",
+                    format!("write {text} without quotes"),
+                );
                 return None;
             }
             _ => {
-                reader.wrong_type(node, "a number", &example);
+                reader.wrong_type(node, "a number", "there is a number here", format!("write {example}"));
                 return None;
             }
         };
@@ -258,7 +263,11 @@ impl<B: Bounds> Read for Bounded<B> {
 impl<T: Read> Read for Vec<T> {
     fn read(node: &Node, reader: &mut Reader) -> Option<Self> {
         let Value::Sequence(items) = &node.value else {
-            reader.wrong_type(node, "a list", "one line per entry, each beginning with '- '");
+            let instead = match &node.value {
+                Value::Text(text) | Value::Number(text) => format!("write [{}]", shown(text)),
+                _ => "write one line per entry, each beginning with '- '".to_owned(),
+            };
+            reader.wrong_type(node, "a list", "one entry is a list of one", instead);
             return None;
         };
         let read = |(at, item): (usize, &Node)| reader.within(&format!("[{at}]"), |reader| T::read(item, reader));
@@ -300,7 +309,8 @@ pub(crate) type Entry<'a> = (&'a str, &'a Node, &'a Node);
 /// The entries of a mapping by key, each known key at most once; everything else is reported.
 pub(crate) fn entries<'a>(node: &'a Node, what: &str, keys: &[Key], reader: &mut Reader) -> Option<Vec<Entry<'a>>> {
     let Value::Mapping(written) = &node.value else {
-        reader.wrong_type(node, what, &format!("its keys below it, for example '{}: …'", keys.first()?.name));
+        let instead = format!("write its keys below it, for example '{}: …'", keys.first()?.name);
+        reader.wrong_type(node, what, "it has parts with names", instead);
         return None;
     };
     let mut found: Vec<Entry<'_>> = Vec::new();
