@@ -11,6 +11,7 @@ mod harness;
 use anyhow::Context as _;
 use harness::isolation::{self, Side};
 use harness::master::Master;
+use harness::runner::World;
 use harness::{Lab, Programs, must, tree};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;

@@ -7,6 +7,7 @@ mod harness;
 use harness::isolation::{self, Side};
 use harness::network::VIP;
 use harness::observer::{Observer, Stamp};
+use harness::runner::World;
 use harness::story::{Story, seconds};
 use harness::{Lab, Programs, tree};
 use std::process::ExitCode;

@@ -8,7 +8,7 @@
 //! or be seen outside, however it ends. The demo, the lab tests and the benches are three users of this one harness.
 
 // Each of the three users needs another part of it.
-#![allow(dead_code)]
+#![allow(dead_code, unused_macros, unused_imports)]
 
 pub mod cluster;
 pub mod desk;
@@ -16,6 +16,7 @@ pub mod isolation;
 pub mod master;
 pub mod network;
 pub mod observer;
+pub mod runner;
 pub mod story;
 pub mod tree;
 pub mod wait;
@@ -40,18 +41,6 @@ pub struct Lab {
 }
 
 impl Lab {
-    /// Furnishes the lab: desk, image, bridge; the masters are there and off.
-    pub fn furnish(inside: Inside, programs: &Programs) -> anyhow::Result<Self> {
-        let work = programs.lab_directory().join("run");
-        inside.furnish(&work)?;
-        network::create_bridge()?;
-        let desk = Desk::set_up(&work.join("desk"), &programs.quorate())?;
-        let tree = tree::place(&programs.lab_directory());
-        let (image, installed) = tree::install(&tree, &work, &programs.quorate(), &desk.trust())?;
-        let masters = (1..=3).map(|number| Master::new(number, &work)).collect::<anyhow::Result<_>>()?;
-        Ok(Self { masters, desk, installed, inside, image })
-    }
-
     /// Boots every master that is off.
     pub fn boot_all(&mut self) -> anyhow::Result<()> {
         self.masters
@@ -64,9 +53,25 @@ impl Lab {
     pub fn wipe_all(&mut self) -> anyhow::Result<()> {
         self.masters.iter_mut().try_for_each(Master::wipe)
     }
+}
 
-    /// What there is to look at when something went wrong: each master's console and the journal of quorate's units.
-    pub fn evidence(&self) -> String {
+impl runner::World for Lab {
+    fn prepare(programs: &Programs) -> anyhow::Result<()> {
+        tree::ensure(&programs.lab_directory()).map(drop)
+    }
+
+    fn furnish(inside: Inside, programs: &Programs) -> anyhow::Result<Self> {
+        let work = programs.lab_directory().join("run");
+        inside.furnish(&work)?;
+        network::create_bridge()?;
+        let desk = Desk::set_up(&work.join("desk"), &programs.quorate())?;
+        let tree = tree::place(&programs.lab_directory());
+        let (image, installed) = tree::install(&tree, &work, &programs.quorate(), &desk.trust())?;
+        let masters = (1..=3).map(|number| Master::new(number, &work)).collect::<anyhow::Result<_>>()?;
+        Ok(Self { masters, desk, installed, inside, image })
+    }
+
+    fn evidence(&self) -> String {
         let of = |master: &Master| {
             let journal = master.ask("journalctl", &["--boot", "--no-pager", "--lines=60", "--unit=quorate-*"]);
             let journal = journal.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());

@@ -5,17 +5,10 @@ mod converge;
 mod faults;
 
 use super::harness::Lab;
-
-/// A scenario with its name.
-pub type Named = (&'static str, fn(&mut Lab) -> anyhow::Result<()>);
-
-/// Lists functions under their own names.
-macro_rules! scenarios {
-    ($($file:ident::$name:ident,)*) => { &[$((stringify!($name), $file::$name)),*] };
-}
+use super::harness::runner::{Named, scenarios};
 
 /// All of them, in the order in which they run.
-pub const SCENARIOS: &[Named] = scenarios![
+pub const SCENARIOS: &[Named<Lab>] = scenarios![
     boot::masters_boot_with_their_own_address_and_no_failed_unit,
     boot::every_unit_is_found_correct_by_the_systemd_of_the_image,
     boot::no_unit_is_more_exposed_than_two_out_of_ten,
