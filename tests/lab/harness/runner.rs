@@ -63,7 +63,7 @@ fn run<W: World>(chosen: &[Named<W>], filtered: usize, mut world: W) -> anyhow::
             Ok(()) => println!("test {name} ... ok ({seconds:.1} s)"),
             Err(error) => {
                 failed += 1;
-                println!("test {name} ... FAILED ({seconds:.1} s)\n{error:?}\n{}", world.evidence());
+                println!("test {name} ... FAILED ({seconds:.1} s)\n{error:#}\n{}", world.evidence());
             }
         }
     }
