@@ -5,9 +5,12 @@
 //! error chain and the only place that exits. `anyhow` is used here and nowhere below.
 
 pub mod check;
+pub mod completions;
 mod exit;
+pub mod help;
 pub mod init;
 pub mod install;
+pub mod man;
 mod narrate;
 pub mod pki;
 pub mod plan;
@@ -26,7 +29,13 @@ use std::time::Duration;
 
 /// Keeps every master of a BareOS cluster as one signed manifest describes it, and refuses what could cost the quorum.
 #[derive(Debug, Parser)]
-#[command(name = "quorate", version, max_term_width = 110, arg_required_else_help = true)]
+#[command(
+    name = "quorate",
+    version,
+    max_term_width = 110,
+    arg_required_else_help = true,
+    disable_help_subcommand = true
+)]
 pub struct Cli {
     #[command(subcommand)]
     verb: Verb,
@@ -55,6 +64,12 @@ pub enum Verb {
     Verify(verify::VerifyArgs),
     /// Print how many masters may be lost for each count, and which counts are accepted
     Tolerance(tolerance::ToleranceArgs),
+    /// Explain a verb, or one of the topics tolerance, trust, genesis and recovery
+    Help(help::HelpArgs),
+    /// Print the completion script of a shell
+    Completions(completions::CompletionsArgs),
+    /// Write the manual pages of all verbs and topics into a directory
+    Man(man::ManArgs),
 }
 
 impl Cli {
@@ -74,6 +89,9 @@ impl Cli {
             Verb::Sign(args) => sign::run(&args),
             Verb::Verify(args) => verify::run(&args),
             Verb::Tolerance(args) => tolerance::run(&args),
+            Verb::Help(args) => help::run(&args),
+            Verb::Completions(args) => completions::run(&args),
+            Verb::Man(args) => man::run(&args),
         }
     }
 }

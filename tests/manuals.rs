@@ -1,0 +1,59 @@
+//! Manual pages and completions, read by the programs that will read them: groff and bash.
+
+#![allow(clippy::unwrap_used)]
+#![allow(clippy::disallowed_methods, reason = "groff and bash are the peers that these tests ask")]
+
+use std::fs;
+use std::process::{Command, Output, Stdio};
+
+fn quorate(arguments: &[&str]) -> Output {
+    let output = Command::new(env!("CARGO_BIN_EXE_quorate")).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    output
+}
+
+fn installed(program: &str, test: &str) -> bool {
+    let there = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
+    if !there {
+        println!("SKIPPED {test}: {program} is not installed");
+    }
+    there
+}
+
+#[test]
+fn groff_formats_every_page_without_a_warning() {
+    if !installed("groff", "the manual pages (Debian package groff-base)") {
+        return;
+    }
+    let place = tempfile::tempdir().unwrap();
+    let listed = quorate(&["man", place.path().to_str().unwrap()]);
+    let pages: Vec<_> = fs::read_dir(place.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(String::from_utf8_lossy(&listed.stdout).lines().count(), pages.len());
+    for page in pages {
+        let groff = Command::new("groff").args(["-man", "-ww", "-Tascii", "-P-cbou"]).arg(&page).output().unwrap();
+        let said = String::from_utf8_lossy(&groff.stderr);
+        assert!(groff.status.success() && said.is_empty(), "{}: {said}", page.display());
+        let shown = String::from_utf8_lossy(&groff.stdout);
+        assert!(shown.contains("NAME"), "{}: {shown}", page.display());
+    }
+}
+
+#[test]
+fn there_are_completions_for_each_shell_and_they_know_the_verbs() {
+    for shell in ["bash", "zsh", "fish"] {
+        let script = String::from_utf8(quorate(&["completions", shell]).stdout).unwrap();
+        assert!(script.contains("status"), "{shell}");
+    }
+}
+
+#[test]
+fn bash_offers_the_verbs() {
+    if !installed("bash", "a completion in bash") {
+        return;
+    }
+    let script = String::from_utf8(quorate(&["completions", "bash"]).stdout).unwrap();
+    let asked =
+        format!("{script}\nCOMP_WORDS=(quorate st) COMP_CWORD=1; _quorate quorate st quorate; echo ${{COMPREPLY[*]}}");
+    let bash = Command::new("bash").args(["-c", &asked]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&bash.stdout).trim(), "status", "{}", String::from_utf8_lossy(&bash.stderr));
+}
