@@ -80,6 +80,8 @@ impl Master {
             .arg(format!("--hostname={}", self.name))
             .arg(format!("--uuid={}", self.machine_id))
             .arg("--private-network")
+            // A container has it not by default, and with it goes the system call: the VRRP daemon locks its memory.
+            .arg("--capability=CAP_IPC_LOCK")
             .arg(format!("--network-veth-extra={}:eth0", self.port()))
             .arg(format!("--bind={}", bind("var", "/var")))
             .arg(format!("--bind-ro={}", bind("lab.network", "/etc/systemd/network/10-lab.network")))

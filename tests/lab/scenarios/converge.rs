@@ -4,6 +4,8 @@ use crate::harness::Lab;
 use crate::harness::observer::{Observer, Stamp};
 use crate::harness::wait;
 use anyhow::{Context as _, ensure};
+use quorate::vrrp::config::Fence;
+use quorate::vrrp::state::State;
 use std::time::Duration;
 
 /// For a failover, seen from the link. The manifest advertises every 100 ms; a busy machine with two cores is not a
@@ -16,6 +18,22 @@ pub fn a_drop_brings_one_vip_and_three_healthy_voters(lab: &mut Lab) -> anyhow::
     lab.desk.prepare()?;
     lab.drop_everywhere()?;
     lab.await_converged()
+}
+
+/// What the unit promises, as the kernel has it: a sandbox that took any of it away would show only under load.
+pub fn the_vrrp_daemon_runs_in_real_time_with_locked_memory_and_a_fence(lab: &mut Lab) -> anyhow::Result<()> {
+    lab.converge()?;
+    for master in &lab.masters {
+        let pid = master.must("systemctl", &["show", "--property=MainPID", "--value", "quorate-vrrpd"])?;
+        let policy = master.must("ps", &["-o", "cls=,user:32=", "-p", pid.trim()])?;
+        let policy: Vec<_> = policy.split_whitespace().collect();
+        ensure!(policy == ["FF", "quorate-vrrpd"], "{}: {policy:?}", master.name);
+        let locked = master.must("grep", &["VmLck", &format!("/proc/{}/status", pid.trim())])?;
+        ensure!(!locked.contains(" 0 kB"), "{}: {locked}", master.name);
+        let state: State = serde_json::from_str(&master.must("cat", &["/run/quorate/vrrpd/state.json"])?)?;
+        ensure!(state.fence == Fence::Lease, "{}: {:?}", master.name, state.fence_problem);
+    }
+    Ok(())
 }
 
 pub fn a_power_cut_of_the_active_master_moves_the_vip(lab: &mut Lab) -> anyhow::Result<()> {

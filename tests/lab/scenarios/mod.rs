@@ -16,6 +16,7 @@ pub const SCENARIOS: &[Named<Lab>] = scenarios![
     boot::a_master_after_a_power_cut_is_the_same_machine,
     boot::a_cut_cable_is_a_lost_carrier,
     converge::a_drop_brings_one_vip_and_three_healthy_voters,
+    converge::the_vrrp_daemon_runs_in_real_time_with_locked_memory_and_a_fence,
     converge::a_power_cut_of_the_active_master_moves_the_vip,
     converge::a_master_that_lost_power_comes_back_as_a_member_by_itself,
     converge::all_masters_come_back_after_a_power_cut_of_the_site_without_any_drop,
