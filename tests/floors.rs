@@ -47,6 +47,8 @@ const DRIVERS: &[&str] = &[
     "trust::store",
     "vrrp::address",
     "vrrp::fact",
+    "vrrp::health::probe",
+    "vrrp::health::prober",
     "vrrp::keeper",
     "vrrp::lease",
     "vrrp::links",

@@ -6,6 +6,7 @@
 
 use super::config::{Config, ConfigError, Fence};
 use super::fact::{Fact, LinkView, Mailbox};
+use super::health::{Verdict, prober::Prober};
 use super::keeper::{self, Errand, Task};
 use super::lease::{self, Claim, Lease};
 use super::links::Links;
@@ -181,6 +182,8 @@ pub fn run(config_path: &Path, state_path: &Path) -> Result<(), DriverError> {
         claims,
         notes: notes.clone(),
         watch,
+        prober: Prober::new(mailbox),
+        health: Verdict::Healthy,
         pulse,
         told: [None; Discard::ALL.len() + Remark::ALL.len()],
     };
@@ -247,6 +250,8 @@ struct Loop {
     claims: SyncSender<Claim>,
     notes: Notes,
     watch: Watch,
+    prober: Prober,
+    health: Verdict,
     pulse: Arc<Pulse>,
     /// When each reason for a discard, and each remark behind them, was told last.
     told: [Option<Time>; Discard::ALL.len() + Remark::ALL.len()],
@@ -383,6 +388,14 @@ impl Loop {
                     }
                 }
                 Fact::Config { config, digest } => self.take_over(config, digest, now),
+                Fact::Health { verdict, complaints } => {
+                    self.notes.tell(Note::Unhealthy(complaints));
+                    self.health = verdict;
+                    for at in 0..self.routers.len() {
+                        self.routers[at].machine.handle_health(verdict);
+                        self.perform(at);
+                    }
+                }
                 Fact::Fence { fence, problem } => self.fenced(fence, problem, now),
                 Fact::Blind(error) => return Err(DriverError::Blind(error)),
             }
@@ -432,6 +445,11 @@ impl Loop {
 
     /// Runs `config` from now on. Routers that stay keep their state and timers (B4); those that go resign; new ones start.
     fn take_over(&mut self, config: Config, digest: Digest, now: Time) {
+        let (verdict, probing) = self.prober.follow(&config.probes, config.credentials.as_ref());
+        self.health = verdict;
+        if let Err(error) = probing {
+            self.notes.tell(Note::Warning(format!("a probe cannot be started: {error}")));
+        }
         let mut old = std::mem::take(&mut self.routers);
         let old_links = std::mem::take(&mut self.links);
         self.links = Links::of(&config, old_links);
@@ -445,6 +463,7 @@ impl Loop {
                     router.link = link;
                     self.claim(Claim::Fence(wanted.addresses.clone().into()));
                     let stale = router.reconfigure(wanted, self.fence, now);
+                    router.machine.handle_health(verdict);
                     self.routers.push(router);
                     if let Some(addresses) = stale {
                         self.let_go(at, addresses);
@@ -453,6 +472,7 @@ impl Loop {
                 None => {
                     self.claim(Claim::Fence(wanted.addresses.clone().into()));
                     let mut router = Router::new(wanted, link, self.fence);
+                    router.machine.handle_health(verdict);
                     router.handle_link(self.links.view(link), now);
                     self.routers.push(router);
                 }

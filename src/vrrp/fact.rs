@@ -2,6 +2,7 @@
 
 use super::address::Found;
 use super::config::{Config, Fence};
+use super::health::Verdict;
 use super::machine::{Obstacle, Sources};
 use super::packet::Family;
 use crate::ident::{Digest, Mac};
@@ -80,6 +81,13 @@ pub enum Fact {
         config: Config,
         /// Of the bytes as read.
         digest: Digest,
+    },
+    /// What the probes found changed.
+    Health {
+        /// Over all of them.
+        verdict: Verdict,
+        /// What the unhealthy ones complain of.
+        complaints: Vec<String>,
     },
     /// The lease turned out to work, or not to and why.
     Fence {

@@ -20,6 +20,7 @@
 //!
 //! It never sees a packet that failed a check (R13), never reads a clock, and never asks whether an action worked.
 
+use super::health::Verdict;
 use super::packet::{Family, OWNER, RESIGNING, Remark, Version};
 use super::time::{Interval, Time};
 use serde::{Deserialize, Serialize};
@@ -228,7 +229,7 @@ enum Phase {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Machine {
     rules: Rules,
-    healthy: bool,
+    health: Verdict,
     sources: Sources,
     phase: Phase,
     active: Option<IpAddr>,
@@ -241,7 +242,7 @@ impl Machine {
         // Room for the longest burst, so that the hot path does not allocate.
         let actions = VecDeque::with_capacity(16);
         let phase = Phase::Initialize;
-        Self { rules, healthy: true, sources: Sources::default(), phase, active: None, actions }
+        Self { rules, health: Verdict::Healthy, sources: Sources::default(), phase, active: None, actions }
     }
 
     /// The state of RFC 9568 §6.4.
@@ -255,7 +256,10 @@ impl Machine {
 
     /// The priority it advertises, or would.
     pub fn priority(&self) -> u8 {
-        if self.healthy { self.rules.priority } else { self.rules.unhealthy_priority }
+        match self.health {
+            Verdict::Healthy => self.rules.priority,
+            Verdict::Unhealthy => self.rules.unhealthy_priority,
+        }
     }
 
     /// The address of the Active as known here: our own, or the sender of the last accepted advertisement.
@@ -330,9 +334,9 @@ impl Machine {
     }
 
     /// Health changed: the next advertisement carries the new priority (T11).
-    pub fn handle_health(&mut self, healthy: bool) {
-        if self.healthy != healthy {
-            self.healthy = healthy;
+    pub fn handle_health(&mut self, health: Verdict) {
+        if self.health != health {
+            self.health = health;
             self.recompute_down_timer();
         }
     }
@@ -637,5 +641,7 @@ pub enum AddressesChanged {
     No,
 }
 
+#[cfg(test)]
+mod simulation;
 #[cfg(test)]
 mod tests;

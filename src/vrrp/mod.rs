@@ -7,6 +7,7 @@
 //! | [`plan`] | what the reconciler does about the daemon |
 //! | [`driver`] | the daemon's loop, over [`links`] and [`router`] |
 //! | [`fence`] | the kernel lease that lets go of the VIP when the daemon cannot |
+//! | [`health`] | whether this master is fit to hold the VIP |
 //! | [`socket`], [`netlink`], [`address`] | the kernel |
 //! | [`keeper`], [`lease`], [`watch`], [`scribe`], [`fact`] | the threads beside the loop, and how they talk |
 //! | [`release`] | what is left to do when the daemon died |
@@ -22,6 +23,7 @@ pub mod derive;
 pub mod driver;
 pub mod fact;
 pub mod fence;
+pub mod health;
 pub mod keeper;
 pub mod lease;
 pub mod links;

@@ -100,6 +100,8 @@ pub enum Note {
         /// Why.
         error: std::io::Error,
     },
+    /// What the probes complain of now.
+    Unhealthy(Vec<String>),
     /// Another fence is in force.
     Fenced {
         /// Which.
@@ -259,6 +261,14 @@ impl Scribe {
                 tracing::error!(vrid = vrid.octet(), "virtual router {vrid}, address {address}: {error}{source}");
             }
             Note::PortFailed { link, error } => tracing::error!(link, "cannot open a VRRP socket on '{link}': {error}"),
+            Note::Unhealthy(complaints) => {
+                match complaints.as_slice() {
+                    [] => tracing::info!("every probe is content"),
+                    complaints => tracing::warn!("unhealthy: {}", complaints.join("; ")),
+                }
+                desk.unhealthy = complaints;
+                desk.changed = true;
+            }
             Note::Fenced { fence, problem } => {
                 match &problem {
                     None => tracing::info!("the kernel lease is in force"),

@@ -52,7 +52,7 @@ pub fn possible() -> bool {
     } else {
         return true;
     };
-    println!("SKIPPED: VRRP on real wires: {missing}");
+    println!("SKIPPED VRRP on real wires: {missing}");
     false
 }
 

@@ -7,6 +7,7 @@
 
 mod contention;
 mod fence;
+mod health;
 mod keeping;
 mod lab;
 mod protocol;

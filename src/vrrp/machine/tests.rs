@@ -383,7 +383,7 @@ fn t10_zero_is_sent_only_to_resign() {
 #[test]
 fn t11_a_change_is_in_the_very_next_advertisement() {
     let mut subject = Subject::active(rules(200));
-    subject.machine.handle_health(false);
+    subject.machine.handle_health(Verdict::Unhealthy);
     let sent = loop {
         let did = subject.fire();
         if let Some(sent) = did.iter().find(|action| matches!(action, SendAdvert { .. })) {
@@ -549,7 +549,7 @@ fn a_healthy_backup_takes_over_from_an_unhealthy_active_where_preemption_is_off(
     assert_eq!(healthy.waits(), before - ms(1), "an unhealthy Active is let run out");
     // All unhealthy: the VIP stays where it is.
     let mut unhealthy = Subject::backup(cautious(254));
-    unhealthy.machine.handle_health(false);
+    unhealthy.machine.handle_health(Verdict::Unhealthy);
     unhealthy.hear(237, GREATER);
     assert_eq!(unhealthy.waits(), down(238));
     // And a healthy Active with less is left alone.
@@ -562,9 +562,9 @@ fn a_healthy_backup_takes_over_from_an_unhealthy_active_where_preemption_is_off(
 fn health_moves_the_timer_of_a_backup_from_the_same_beginning() {
     let mut subject = Subject::backup(rules(200));
     subject.after(ms(500));
-    subject.machine.handle_health(false);
+    subject.machine.handle_health(Verdict::Unhealthy);
     assert_eq!(subject.waits(), down(184) - ms(500));
-    subject.machine.handle_health(true);
+    subject.machine.handle_health(Verdict::Healthy);
     assert_eq!(subject.waits(), down(200) - ms(500));
 }
 
@@ -595,7 +595,7 @@ fn every_event_in_every_state_leads_where_the_rfc_says() {
         ("heard owner", |s| drop_it(s, 255), [(I, ""), (B, ""), (B, "RM")]),
         ("early timer", |s| s.machine.handle_timeout(s.now), [(I, ""), (B, ""), (A, "")]),
         ("vip lost", |s| s.machine.handle_vip_lost(s.now), [(I, ""), (B, ""), (A, "VG")]),
-        ("unhealthy", |s| s.machine.handle_health(false), [(I, ""), (B, ""), (A, "")]),
+        ("unhealthy", |s| s.machine.handle_health(Verdict::Unhealthy), [(I, ""), (B, ""), (A, "")]),
         (
             "other addresses",
             |s| s.machine.reconfigure(rules(100), AddressesChanged::Yes, s.now),

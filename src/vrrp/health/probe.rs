@@ -1,0 +1,253 @@
+//! One attempt of a probe: a TCP connection, or the status line of an HTTP answer. No process is spawned, no name resolved.
+
+use super::Outcome;
+use crate::vrrp::config::{Credentials, Target};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, SignatureScheme, StreamOwned};
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A status line is at most this long; nothing more is read.
+const STATUS_LINE: usize = 64;
+const HTTP_PORT: u16 = 80;
+const HTTPS_PORT: u16 = 443;
+
+/// Asks `target` once and takes `deadline` for it at most.
+pub fn attempt(target: &Target, credentials: Option<&Credentials>, deadline: Duration) -> Outcome {
+    match ask(target, credentials, deadline) {
+        Ok(()) => Outcome::Passed,
+        Err(error) => Outcome::Failed(error.to_string()),
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a driver: one deadline over connecting, sending and reading")]
+fn ask(target: &Target, credentials: Option<&Credentials>, deadline: Duration) -> io::Result<()> {
+    let start = Instant::now();
+    let left = || {
+        let left = deadline.saturating_sub(start.elapsed());
+        // The socket takes zero for no limit at all.
+        if left.is_zero() { Err(io::Error::from(io::ErrorKind::TimedOut)) } else { Ok(left) }
+    };
+    let (address, rest) = match target {
+        Target::Tcp(socket) => (socket.parse().map_err(io::Error::other)?, None),
+        Target::Http(url) => located(url, "http://", HTTP_PORT)?,
+        Target::Https(url) => located(url, "https://", HTTPS_PORT)?,
+    };
+    let stream = TcpStream::connect_timeout(&address, left()?)?;
+    let Some((host, path)) = rest else { return Ok(()) };
+    let request =
+        format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: quorate-vrrpd\r\nConnection: close\r\n\r\n");
+    stream.set_write_timeout(Some(left()?))?;
+    stream.set_read_timeout(Some(left()?))?;
+    match target {
+        Target::Https(_) => {
+            let config = Arc::new(client(address.ip(), credentials)?);
+            let connection = ClientConnection::new(config, ServerName::from(address.ip())).map_err(io::Error::other)?;
+            status(StreamOwned::new(connection, stream), &request, left)
+        }
+        _ => status(stream, &request, left),
+    }
+}
+
+/// Sends the request and reads as far as the status, under the same deadline.
+fn status(mut stream: impl Read + Write, request: &str, left: impl Fn() -> io::Result<Duration>) -> io::Result<()> {
+    stream.write_all(request.as_bytes())?;
+    let mut line = Vec::with_capacity(STATUS_LINE);
+    while !line.contains(&b'\n') && line.len() < STATUS_LINE {
+        // A server that drips an octet at a time has only this long for all of them.
+        left()?;
+        let mut octet = [0; 1];
+        if stream.read(&mut octet)? == 0 {
+            break;
+        }
+        line.extend(octet);
+    }
+    // HTTP/1.1 200 OK
+    let code = line.split(|octet| *octet == b' ').nth(1).and_then(|code| std::str::from_utf8(code).ok());
+    match code.and_then(|code| code.trim().parse::<u16>().ok()) {
+        Some(200..=299) => Ok(()),
+        Some(code) => Err(io::Error::other(format!("it answers {code}"))),
+        None => Err(io::Error::other("it does not answer in HTTP")),
+    }
+}
+
+/// The socket of a URL, its host and its path. The manifest allows addresses and `localhost` only.
+fn located<'a>(url: &'a str, scheme: &str, port: u16) -> io::Result<(SocketAddr, Option<(&'a str, &'a str)>)> {
+    let bad =
+        || io::Error::new(io::ErrorKind::InvalidInput, format!("'{url}' is not a URL with an address as its host"));
+    let rest = url.strip_prefix(scheme).ok_or_else(bad)?;
+    let (authority, path) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
+    let address = match authority.strip_prefix("localhost") {
+        Some("") => Some(SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
+        Some(given) => given
+            .strip_prefix(':')
+            .and_then(|given| given.parse().ok())
+            .map(|given: u16| (Ipv4Addr::LOCALHOST, given).into()),
+        None => authority.parse().ok().or_else(|| {
+            let bare = authority.trim_start_matches('[').trim_end_matches(']');
+            bare.parse().ok().map(|address: IpAddr| SocketAddr::new(address, port))
+        }),
+    };
+    Ok((address.ok_or_else(bad)?, Some((authority, path))))
+}
+
+/// A client that presents the node's certificate, which etcd asks for. What answers on loopback is this host itself, whatever
+/// its certificate says; anything else is verified with the cluster CA.
+fn client(server: IpAddr, credentials: Option<&Credentials>) -> io::Result<ClientConfig> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(io::Error::other)?;
+    let builder = if server.is_loopback() {
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(ThisHost(provider)))
+    } else {
+        let mut roots = RootCertStore::empty();
+        let ca = credentials.ok_or_else(|| io::Error::other("there is no cluster CA to verify it with"))?;
+        let certificate = CertificateDer::from_pem_file(&ca.ca).map_err(io::Error::other)?;
+        roots.add(certificate).map_err(io::Error::other)?;
+        builder.with_root_certificates(roots)
+    };
+    let identity = credentials.and_then(|files| {
+        let chain: Result<Vec<_>, _> = CertificateDer::pem_file_iter(&files.certificate).ok()?.collect();
+        Some((chain.ok()?, PrivateKeyDer::from_pem_file(&files.key).ok()?))
+    });
+    match identity {
+        Some((chain, key)) => builder.with_client_auth_cert(chain, key).map_err(io::Error::other),
+        // Not installed yet: a server that asks for nobody's certificate answers all the same.
+        None => Ok(builder.with_no_client_auth()),
+    }
+}
+
+/// Accepts any certificate, and still checks that the server holds its key.
+#[derive(Debug)]
+struct ThisHost(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for ThisHost {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rcgen::{CertificateParams, KeyPair};
+    use rustls::{ServerConfig, ServerConnection};
+    use std::net::TcpListener;
+
+    const DEADLINE: Duration = Duration::from_secs(5);
+
+    /// A server that reads a request and gives this answer, once.
+    fn answering(answer: &'static [u8]) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let _ = stream.read(&mut [0; 512]);
+            let _ = stream.write_all(answer);
+        });
+        address
+    }
+
+    fn http(answer: &'static [u8]) -> Outcome {
+        attempt(&Target::Http(format!("http://{}/healthz", answering(answer))), None, DEADLINE)
+    }
+
+    #[test]
+    fn only_a_2xx_answer_passes() {
+        assert_eq!(http(b"HTTP/1.1 200 OK\r\n\r\n"), Outcome::Passed);
+        assert_eq!(http(b"HTTP/1.0 204 No Content\r\n\r\n"), Outcome::Passed);
+        assert_eq!(http(b"HTTP/1.1 503 Service Unavailable\r\n\r\n"), Outcome::Failed("it answers 503".into()));
+        assert_eq!(http(b"HTTP/1.1 301 Elsewhere\r\n\r\n"), Outcome::Failed("it answers 301".into()));
+        for strange in [&b""[..], b"hello", b"HTTP/1.1 2000 \r\n", &[b'x'; 600]] {
+            assert!(matches!(http(strange), Outcome::Failed(_)), "{strange:?}");
+        }
+    }
+
+    #[test]
+    fn a_connection_is_enough_for_tcp_and_a_closed_port_fails() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let target = Target::Tcp(listener.local_addr().unwrap().to_string());
+        assert_eq!(attempt(&target, None, DEADLINE), Outcome::Passed);
+        drop(listener);
+        assert!(matches!(attempt(&target, None, DEADLINE), Outcome::Failed(_)));
+    }
+
+    #[test]
+    fn a_silent_server_fails_at_the_deadline() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let target = Target::Http(format!("http://{}/", listener.local_addr().unwrap()));
+        assert!(matches!(attempt(&target, None, Duration::from_millis(50)), Outcome::Failed(_)));
+    }
+
+    #[test]
+    fn https_on_loopback_is_asked_without_verifying_its_certificate() {
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::new(["somebody-else".into()]).unwrap().self_signed(&key).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let server = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], PrivateKeyDer::try_from(key.serialize_der()).unwrap())
+            .unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        std::thread::spawn(move || {
+            let (stream, _) = listener.accept().unwrap();
+            let mut stream = StreamOwned::new(ServerConnection::new(Arc::new(server)).unwrap(), stream);
+            let _ = stream.read(&mut [0; 512]);
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
+            let _ = stream.flush();
+        });
+        let target = Target::Https(format!("https://{address}/livez"));
+        assert_eq!(attempt(&target, None, DEADLINE), Outcome::Passed);
+    }
+
+    #[test]
+    fn urls_are_read_with_and_without_port_and_path() {
+        let socket = |url: &str| located(url, "http://", 80).ok().map(|(address, _)| address.to_string());
+        assert_eq!(socket("http://127.0.0.1").as_deref(), Some("127.0.0.1:80"));
+        assert_eq!(socket("http://127.0.0.1:81/x?y").as_deref(), Some("127.0.0.1:81"));
+        assert_eq!(socket("http://[::1]/x").as_deref(), Some("[::1]:80"));
+        assert_eq!(socket("http://[::1]:81/x").as_deref(), Some("[::1]:81"));
+        assert_eq!(socket("http://localhost:81/x").as_deref(), Some("127.0.0.1:81"));
+        for bad in ["http://localhostess/", "http://example.org/", "ftp://127.0.0.1/", "http:///x"] {
+            assert_eq!(socket(bad), None, "{bad}");
+        }
+    }
+}
