@@ -1,7 +1,8 @@
 //! `quorate check FILE`: everything that can be said of a manifest without a host, in one pass.
 
 use super::{Exit, report};
-use anyhow::Result;
+use crate::manifest::succession;
+use anyhow::{Context, Result, anyhow};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -11,6 +12,9 @@ pub struct CheckArgs {
     /// The manifest, or '-' for standard input
     #[arg(value_name = "FILE", default_value = "manifest.yaml")]
     file: PathBuf,
+    /// The manifest in force: also tell whether a host that has it would accept this one
+    #[arg(long, value_name = "OLD")]
+    against: Option<PathBuf>,
     /// Print the findings as JSON, for editors and CI
     #[arg(long)]
     json: bool,
@@ -27,6 +31,20 @@ pub fn run(args: &CheckArgs) -> Result<Exit> {
         Err(findings) => return Ok(report::refuse(&findings, args.json)),
     };
     let manifest = &parsed.manifest;
+    if let Some(old) = &args.against {
+        let before = match report::manifest(old)?.1 {
+            Ok(before) => before.manifest,
+            Err(findings) => return Ok(report::refuse(&findings, args.json)),
+        };
+        if let Err(why) = succession::follows(&before, manifest) {
+            if args.json {
+                report::print_json(&json!({ "verdict": Exit::Refused.to_string(), "why": why }));
+                return Ok(Exit::Refused);
+            }
+            return Err(anyhow!("'{}' may not follow '{}': {why}", args.file.display(), old.display()))
+                .context(Exit::Refused);
+        }
+    }
     if args.json {
         report::print_json(&json!({
             "verdict": Exit::Fine.to_string(),

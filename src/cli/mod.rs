@@ -6,6 +6,7 @@
 
 pub mod check;
 pub mod completions;
+pub mod diff;
 mod exit;
 pub mod help;
 pub mod init;
@@ -16,6 +17,7 @@ pub mod pki;
 pub mod plan;
 pub mod reconcile;
 mod report;
+pub mod schema;
 pub mod sign;
 pub mod status;
 pub mod tolerance;
@@ -48,6 +50,10 @@ pub enum Verb {
     Init(init::InitArgs),
     /// Check a manifest: format, meaning, quorum policy; offline
     Check(check::CheckArgs),
+    /// Tell what a new manifest will do to the cluster, in which order, and what it risks
+    Diff(diff::DiffArgs),
+    /// Print the JSON Schema of a manifest, for editors
+    Schema(schema::SchemaArgs),
     /// Put quorate into an operating system tree: the image build step
     Install(install::InstallArgs),
     /// Make the cluster CA and the masters' certificates, on the workstation
@@ -81,6 +87,8 @@ impl Cli {
         match self.verb {
             Verb::Init(args) => init::run(&args),
             Verb::Check(args) => check::run(&args),
+            Verb::Diff(args) => diff::run(&args),
+            Verb::Schema(args) => schema::run(&args),
             Verb::Install(args) => install::run(&args),
             Verb::Pki(args) => pki::run(&args),
             Verb::Plan(args) => plan::run(&args),

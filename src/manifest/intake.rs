@@ -190,7 +190,7 @@ pub fn intake(paths: &Paths, clock: Clock, mode: Mode) -> Result<Intake, IntakeE
     let change = Change::Accepted { from: accepted.map(|before| before.generation), to: manifest.generation };
     if mode == Mode::Store {
         let record = Record { origin: offer.origin.to_string(), accepted_at: clock.now };
-        store::accept(paths, &mark_of(manifest), &Stored { record: Some(record), ..offer.stored })?;
+        store::accept(paths, &manifest.mark(), &Stored { record: Some(record), ..offer.stored })?;
     }
     Ok(Intake { in_force: Some(offer.in_force), change, refused, notes })
 }
@@ -223,15 +223,11 @@ fn open(
 
 /// The mark that holds: the one on disk may be too low if a run was killed between switching and writing it.
 fn highest(mark: Option<HighWater>, accepted: Option<&Manifest>) -> Option<HighWater> {
-    let in_force = accepted.map(mark_of);
+    let in_force = accepted.map(Manifest::mark);
     match (mark, in_force) {
         (Some(mark), Some(in_force)) if in_force.generation > mark.generation => Some(in_force),
         (mark, in_force) => mark.or(in_force),
     }
-}
-
-fn mark_of(manifest: &Manifest) -> HighWater {
-    HighWater { cluster_id: manifest.cluster_id.clone(), generation: manifest.generation, digest: manifest.digest }
 }
 
 /// Which of the offers, in the order of precedence, is put in force.
@@ -284,7 +280,7 @@ fn judge(
     threshold: usize,
     clock: &Clock,
 ) -> Result<Admission, (Class, String)> {
-    let admission = rollback::admit(highest, &mark_of(offer), least, threshold).map_err(|error| {
+    let admission = rollback::admit(highest, &offer.mark(), least, threshold).map_err(|error| {
         let class = match error {
             RollbackError::Older { .. } | RollbackError::BelowImage { .. } => Class::Stale,
             RollbackError::OtherContent { .. } | RollbackError::OtherCluster { .. } | RollbackError::Jump { .. } => {

@@ -7,12 +7,14 @@
 //! Every value here is valid by construction: addresses are typed, durations are integers with a unit,
 //! the master count has passed `quorum::policy`. Nothing here says what this host shall do about it.
 
+pub mod change;
 mod check;
 pub mod document;
 pub mod identity;
 pub mod intake;
 pub mod parse;
 pub mod scalar;
+pub mod schema;
 pub mod source;
 pub mod succession;
 
@@ -21,6 +23,7 @@ pub use crate::quorum::Environment;
 use crate::ident::{ClusterId, ClusterName, Digest, Generation, LinkLabel, Mac, MachineId, NodeName, Vrid};
 use crate::quorum::membership::Seat;
 use crate::quorum::policy::Acknowledgements;
+use crate::trust::rollback::HighWater;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -64,6 +67,11 @@ impl Manifest {
     /// The master of that name.
     pub fn master(&self, name: &NodeName) -> Option<&Master> {
         self.masters.iter().find(|master| master.name == *name)
+    }
+
+    /// What the ratchet keeps of it.
+    pub fn mark(&self) -> HighWater {
+        HighWater { cluster_id: self.cluster_id.clone(), generation: self.generation, digest: self.digest }
     }
 
     /// The masters as the quorum rules see them.

@@ -2,7 +2,9 @@
 //! says at the drop, from one function.
 
 use super::{EtcdPhase, Manifest};
+use crate::ident::Generation;
 use crate::quorum::membership::{Succession, judge_transition};
+use crate::trust::rollback::{self, Admission};
 
 /// Why a manifest may not follow the one in force.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -77,10 +79,24 @@ pub fn judge(before: &Manifest, after: &Manifest) -> Result<(), SuccessionError>
     }
 }
 
+/// The whole verdict of a host that has `before` in force: the ratchet and the rules above. Trusted by one signature,
+/// as most images are; an image that demands two allows larger jumps of the generation.
+///
+/// # Errors
+/// In words, what the host would say.
+pub fn follows(before: &Manifest, after: &Manifest) -> Result<(), String> {
+    let in_force = before.mark();
+    match rollback::admit(Some(&in_force), &after.mark(), Generation(0), 1) {
+        Ok(Admission::Same) => Ok(()),
+        Ok(Admission::New) => judge(before, after).map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ident::{Digest, Generation};
+    use crate::ident::Digest;
 
     fn manifest(generation: u64, etcd: EtcdPhase) -> Manifest {
         let text = include_str!("../../spec/examples/three-masters.yaml");
