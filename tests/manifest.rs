@@ -313,7 +313,7 @@ fn field_rows(path: &str, schema: &serde_json::Value, rows: &mut String) {
             (_, Some("array")) => "list".into(),
             (_, Some("object")) => "keys below".into(),
             (_, Some("boolean")) => "`true` or `false`".into(),
-            _ => format!("like `{}`", value["examples"][0].as_str().unwrap().split(',').next().unwrap()),
+            _ => format!("like `{}`", example(value)),
         };
         let text = text.replace('|', "\\|");
         rows.push_str(&format!("| `{path}` | {kind} | {default} | {text} |\n"));
@@ -322,6 +322,12 @@ fn field_rows(path: &str, schema: &serde_json::Value, rows: &mut String) {
             field_rows(&format!("{path}[]"), &value["items"], rows);
         }
     }
+}
+
+/// The first example of a schema, without the words around it.
+fn example(schema: &serde_json::Value) -> &str {
+    let text = schema["examples"][0].as_str().unwrap();
+    text.split([',']).next().unwrap().trim_end_matches(" in quotes")
 }
 
 #[test]

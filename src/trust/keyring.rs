@@ -158,6 +158,11 @@ impl Keyring {
         self.signers.is_empty()
     }
 
+    /// Whom the usable lines name.
+    pub fn signers(&self) -> &[Signer] {
+        &self.signers
+    }
+
     /// The lines that are not used, each with its reason.
     pub fn spoiled(&self) -> &[String] {
         &self.spoiled

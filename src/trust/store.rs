@@ -105,7 +105,8 @@ pub fn high_water(paths: &Paths) -> Result<Option<HighWater>, StoreError> {
 pub fn accept(paths: &Paths, mark: &HighWater, stored: &Stored) -> Result<(), StoreError> {
     let name = format!("{}-{}", mark.generation, mark.digest);
     let directory = paths.manifests().join(&name);
-    durable::directory(&paths.state(), 0o755)?;
+    // The mode that systemd gives it (StateDirectoryMode=).
+    durable::directory(&paths.state(), 0o700)?;
     durable::directory(&paths.manifests(), 0o755)?;
     durable::directory(&directory, 0o755)?;
     durable::replace(&directory.join(MANIFEST), &stored.bytes, 0o644, None)?;
