@@ -8,9 +8,10 @@ use super::cluster::{Listed, Role, View};
 use super::genesis::{Nonce, Round};
 use super::material::Material;
 use super::{CLIENT_PORT, LocalStatus, client_url};
-use crate::ident::NodeName;
+use crate::ident::{Generation, NodeName};
 use etcd_client::{
-    Certificate, Client, Compare, CompareOp, ConnectOptions, GetOptions, Identity, PutOptions, TlsOptions, Txn, TxnOp,
+    Certificate, Client, Compare, CompareOp, ConnectOptions, GetOptions, Identity, LockOptions, PutOptions, TlsOptions,
+    Txn, TxnOp,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -44,6 +45,44 @@ pub struct GenesisRecord {
     pub etcd: String,
     /// The round that formed it.
     pub round: Round,
+}
+
+/// The key under which the cluster remembers the last change of its member list.
+pub const MEMBERS_KEY: &str = "/quorate/members";
+/// The lock that serialises such changes.
+const TURN_KEY: &str = "/quorate/turn";
+/// How long a turn lasts at most: longer than any one change with its deadlines, short enough to wait for.
+pub const TURN_S: i64 = 20;
+
+/// What stands under [`MEMBERS_KEY`]. Written before a change as intended and after it as done: after a crash on-call
+/// sees what was under way, and a master with an older manifest sees that its list is no longer the newest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ChangeRecord {
+    /// The manifest that asks for it.
+    pub generation: Generation,
+    /// The master that makes it.
+    pub by: NodeName,
+    /// In words.
+    pub change: String,
+    /// How far it is.
+    pub stage: Stage,
+}
+
+/// How far a change is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stage {
+    /// About to be made; after a crash it may or may not have been.
+    Intended,
+    /// Made, and seen in the list.
+    Done,
+}
+
+/// The turn to change the member list.
+#[derive(Debug)]
+pub struct Turn {
+    lease: i64,
 }
 
 /// Why a call to etcd gave no result.
@@ -123,6 +162,16 @@ impl Endpoint {
         Ok(Self { name: name.clone(), address, client })
     }
 
+    /// Its address.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A stream of this endpoint that broke off, in this file's words.
+    pub fn broken(&self, call: &'static str, error: &etcd_client::Error) -> ClientError {
+        ClientError::Refused { call, address: self.address, message: error.to_string() }
+    }
+
     /// What the member says of itself. Answered without quorum.
     ///
     /// # Errors
@@ -138,16 +187,18 @@ impl Endpoint {
             role: if status.is_learner() { Role::Learner } else { Role::Voter },
             leader: Some(status.leader()).filter(|leader| *leader != 0),
             applied: status.raft_applied_index(),
+            alarms: status.errors().iter().filter(|error| error.contains("alarm")).cloned().collect(),
         })
     }
 
-    /// The member list behind a linearizable read of the genesis record.
+    /// The member list behind a linearizable read of what the cluster records of itself.
     ///
     /// # Errors
     /// There is no quorum, or the endpoint is a learner, or it does not answer.
     pub async fn view(&self) -> Result<View, ClientError> {
         let mut client = self.client.clone();
-        let record = self.call("quorum read", READ_DEADLINE, client.get(GENESIS_KEY, None)).await?;
+        let genesis = self.call("quorum read", READ_DEADLINE, client.get(GENESIS_KEY, None)).await?;
+        let change = self.call("quorum read", READ_DEADLINE, client.get(MEMBERS_KEY, None)).await?;
         let list = self.call("member list", READ_DEADLINE, client.member_list()).await?;
         let status = self.status().await?;
         let cluster = list.header().map(etcd_client::ResponseHeader::cluster_id).unwrap_or_default();
@@ -158,7 +209,8 @@ impl Endpoint {
             cluster,
             members: list.members().iter().map(listed).collect(),
             leader: status.leader.unwrap_or_default(),
-            genesis: record.kvs().first().and_then(|pair| genesis_nonce(pair.value())),
+            genesis: genesis.kvs().first().and_then(|pair| genesis_nonce(pair.value())),
+            generation: change.kvs().first().and_then(|pair| changed_by(pair.value())),
             from: self.name.clone(),
         })
     }
@@ -222,6 +274,65 @@ impl Endpoint {
         Ok(found.kvs().iter().filter_map(named).collect())
     }
 
+    /// Removes a member.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; a time-out is ambiguous.
+    pub async fn remove(&self, member: u64) -> Result<(), ClientError> {
+        let mut client = self.client.clone();
+        self.call("member remove", WRITE_DEADLINE, client.member_remove(member)).await.map(drop)
+    }
+
+    /// Hands leadership to another member; only the leader's own endpoint does this.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn move_leader(&self, to: u64) -> Result<(), ClientError> {
+        let mut client = self.client.clone();
+        self.call("move leader", WRITE_DEADLINE, client.move_leader(to)).await.map(drop)
+    }
+
+    /// Opens the stream of a snapshot.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn snapshot(&self) -> Result<etcd_client::SnapshotStreaming, ClientError> {
+        let mut client = self.client.clone();
+        self.call("snapshot", WRITE_DEADLINE, client.snapshot()).await
+    }
+
+    /// Takes the turn to change the member list. It ends by itself after [`TURN_S`], should this process die.
+    ///
+    /// # Errors
+    /// Somebody else has it for longer than a change takes, or see [`ClientError`].
+    pub async fn take_turn(&self) -> Result<Turn, ClientError> {
+        let mut client = self.client.clone();
+        let lease = self.call("lease", WRITE_DEADLINE, client.lease_grant(TURN_S, None)).await?.id();
+        let options = LockOptions::new().with_lease(lease);
+        let taken = self.call("lock", WRITE_DEADLINE, client.lock(TURN_KEY, Some(options))).await;
+        if taken.is_err() {
+            // Still queued for the lock: without its lease it leaves the queue.
+            let _revoked = self.call("lease", READ_DEADLINE, client.lease_revoke(lease)).await;
+        }
+        taken.map(|_| Turn { lease })
+    }
+
+    /// Gives the turn back. Failing at it costs the others [`TURN_S`] at most.
+    pub async fn give_turn(&self, turn: Turn) {
+        let mut client = self.client.clone();
+        let _revoked = self.call("lease", READ_DEADLINE, client.lease_revoke(turn.lease)).await;
+    }
+
+    /// Records what is about to be changed, or that it was.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn record_change(&self, record: &ChangeRecord) -> Result<(), ClientError> {
+        let value = serde_json::to_vec(record).unwrap_or_default();
+        let mut client = self.client.clone();
+        self.call("change record", WRITE_DEADLINE, client.put(MEMBERS_KEY, value, None)).await.map(drop)
+    }
+
     async fn call<T>(
         &self,
         call: &'static str,
@@ -255,6 +366,10 @@ fn listed(member: &etcd_client::Member) -> Listed {
         client_urls: member.client_urls().to_vec(),
         role: if member.is_learner() { Role::Learner } else { Role::Voter },
     }
+}
+
+fn changed_by(value: &[u8]) -> Option<Generation> {
+    serde_json::from_slice::<ChangeRecord>(value).ok().map(|record| record.generation)
 }
 
 fn genesis_nonce(value: &[u8]) -> Option<Nonce> {

@@ -4,7 +4,7 @@
 //! only a [`View`], read behind a linearizable read on the same endpoint, is a ground for changing anything (M2).
 
 use super::genesis::Nonce;
-use crate::ident::NodeName;
+use crate::ident::{Generation, NodeName};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -41,6 +41,19 @@ impl Listed {
     }
 }
 
+/// How a listed member answered at its own endpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Condition {
+    /// It answers as that member of that cluster, follows the same leader, and has no alarm.
+    Healthy,
+    /// It does not.
+    Unhealthy {
+        /// What it lacks.
+        why: String,
+    },
+}
+
 /// What the peer port of another master showed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PeerSeen {
@@ -71,6 +84,8 @@ pub struct View {
     pub leader: u64,
     /// The genesis that the cluster came from, as recorded in it.
     pub genesis: Option<Nonce>,
+    /// The newest manifest by which the member list was changed, as recorded in it.
+    pub generation: Option<Generation>,
     /// Which master gave it.
     pub from: NodeName,
 }
@@ -79,13 +94,6 @@ impl View {
     /// The entry of that member id.
     pub fn member(&self, id: u64) -> Option<&Listed> {
         self.members.iter().find(|listed| listed.id == id)
-    }
-
-    /// The entry at that peer URL, or of that name.
-    pub fn entry(&self, name: &NodeName, peer_url: &str) -> Option<&Listed> {
-        self.members
-            .iter()
-            .find(|listed| listed.name == name.as_str() || listed.peer_urls.iter().any(|url| url == peer_url))
     }
 }
 

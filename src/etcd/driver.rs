@@ -4,22 +4,18 @@
 //! be the last one, since what matters is durable or in etcd before it. The agent of genesis lives here, from
 //! its first use to the end of the run, so that slow masters hear of a commitment while etcd starts.
 
-use super::client::{ClientError, Endpoint, GenesisRecord};
-use super::cluster::{Role, View};
+use super::client::{Endpoint, GenesisRecord};
 use super::genesis::peer::Agent;
 use super::genesis::{Marker, marker};
 use super::material::Material;
+use super::membership::{Membership, PAUSE, pause};
 use super::{Action, Desired, EtcdError, Observed, observe};
 use crate::durable;
 use crate::file::{Owner, RenderedFile};
 use crate::paths::Paths;
 use crate::systemd::UnitState;
-use futures_util::future::join_all;
-use std::time::Duration;
-use tokio::time::{Instant, sleep};
-
-/// Between two attempts at something that only time can change.
-const PAUSE: Duration = Duration::from_millis(500);
+use std::path::Path;
+use tokio::time::Instant;
 
 /// Who owns what is rendered for the unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,9 +84,15 @@ impl Driver {
                 self.await_quorum(desired, &what, patience).await
             }
             Action::AddLearner { cluster, peer_url } => {
-                self.add_learner(desired, *cluster, peer_url, &what, patience).await
+                self.membership(desired, &self.material()?, &what, patience).add_learner(*cluster, peer_url).await
             }
-            Action::Promote { cluster, member } => self.promote(desired, *cluster, *member, &what, patience).await,
+            Action::RemoveMember { cluster, entry } => {
+                self.membership(desired, &self.material()?, &what, patience).remove(*cluster, entry).await
+            }
+            Action::Promote { cluster, member } => {
+                self.membership(desired, &self.material()?, &what, patience).promote(*cluster, *member).await
+            }
+            Action::ArchiveData { name } => self.archive(name),
             Action::RecordFormed { etcd, member, round } => {
                 if let Some(round) = round {
                     let record = GenesisRecord { etcd: format!("{etcd:x}"), round: round.clone() };
@@ -124,6 +126,34 @@ impl Driver {
         Ok(marker::write(&self.paths, marker)?)
     }
 
+    fn membership<'a>(
+        &'a self,
+        desired: &'a Desired,
+        material: &'a Material,
+        what: &'a str,
+        patience: Patience<'a>,
+    ) -> Membership<'a> {
+        Membership { desired, paths: &self.paths, material, what, patience }
+    }
+
+    /// One rename inside the data directory, so that it also works where that is a partition of its own.
+    fn archive(&self, name: &str) -> Result<(), EtcdError> {
+        let data = self.paths.etcd_data();
+        let place = data.join("archive").join(name);
+        let failed = |attempt: &'static str, path: &Path| {
+            let path = path.to_owned();
+            move |source| EtcdError::File { attempt, path, source }
+        };
+        std::fs::create_dir_all(&place).map_err(failed("create", &place))?;
+        match std::fs::rename(data.join("member"), place.join("member")) {
+            // A run that was killed right after the rename.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            moved => moved.map_err(failed("move the data to", &place))?,
+        }
+        durable::sync_directory(&place)?;
+        Ok(durable::sync_directory(&data)?)
+    }
+
     fn render(&self, file: &RenderedFile) -> Result<(), EtcdError> {
         let owner = match (&self.account, file.owner) {
             (Account::Own, _) | (_, Owner::Root) => None,
@@ -133,8 +163,8 @@ impl Driver {
                 Some((user.uid.as_raw(), user.gid.as_raw()))
             }
         };
-        if let Some(directory) = file.path.parent() {
-            // The files guard themselves; the unit's user has to get at them.
+        if let Some(directory) = file.path.parent().filter(|directory| !directory.exists()) {
+            // The image makes it, for the unit's user alone; elsewhere the files guard themselves.
             durable::directory(directory, 0o755)?;
         }
         Ok(durable::replace(&file.path, &file.content, file.mode, owner)?)
@@ -175,93 +205,7 @@ impl Driver {
         }
     }
 
-    async fn add_learner(
-        &self,
-        desired: &Desired,
-        cluster: u64,
-        peer_url: &str,
-        what: &str,
-        patience: Patience<'_>,
-    ) -> Result<(), EtcdError> {
-        let mut said = String::new();
-        loop {
-            let Some((endpoint, view)) = self.voter(desired, cluster).await? else {
-                pause(what, "a member that reads with quorum".into(), &mut said, patience).await?;
-                continue;
-            };
-            // Listed already: by an earlier attempt whose answer was lost. Adding is not idempotent, so the list is read first.
-            if view.members.iter().any(|listed| listed.peer_urls.iter().any(|url| url == peer_url)) {
-                return Ok(());
-            }
-            if let Some(learner) = view.members.iter().find(|listed| listed.role == Role::Learner) {
-                pause(what, format!("learner {:x} becoming a voter", learner.id), &mut said, patience).await?;
-                continue;
-            }
-            match endpoint.add_learner(peer_url).await {
-                // The next pass reads it in the list.
-                Ok(()) | Err(ClientError::TimedOut { .. }) => {}
-                Err(error) => pause(what, error.to_string(), &mut said, patience).await?,
-            }
-        }
-    }
-
-    async fn promote(
-        &self,
-        desired: &Desired,
-        cluster: u64,
-        member: u64,
-        what: &str,
-        patience: Patience<'_>,
-    ) -> Result<(), EtcdError> {
-        let mut said = String::new();
-        loop {
-            let Some((endpoint, view)) = self.voter(desired, cluster).await? else {
-                pause(what, "a member that reads with quorum".into(), &mut said, patience).await?;
-                continue;
-            };
-            match view.member(member) {
-                Some(listed) if listed.role == Role::Voter => return Ok(()),
-                Some(_) => {}
-                None => {
-                    let why = format!("member {member:x} is no longer listed");
-                    return Err(EtcdError::Refused { what: what.to_owned(), why });
-                }
-            }
-            match endpoint.promote(member).await {
-                Ok(()) | Err(ClientError::TimedOut { .. }) => {}
-                Err(error) if error.says("in sync with leader") => {
-                    pause(what, "the learner catching up with the leader".into(), &mut said, patience).await?;
-                }
-                Err(error) => pause(what, error.to_string(), &mut said, patience).await?,
-            }
-        }
-    }
-
-    /// Another master's endpoint that reads with quorum, and its list. A member never asks itself about its own membership.
-    async fn voter(&self, desired: &Desired, cluster: u64) -> Result<Option<(Endpoint, View)>, EtcdError> {
-        let material = self.material()?;
-        let asked = desired.peers().map(|(name, address)| async {
-            let endpoint = Endpoint::open(name, *address, &material).await.ok()?;
-            let view = endpoint.view().await.ok()?;
-            (view.cluster == cluster).then_some((endpoint, view))
-        });
-        Ok(join_all(asked).await.into_iter().flatten().next())
-    }
-
     fn material(&self) -> Result<Material, EtcdError> {
         observe::read_material(&self.paths).map_err(|why| EtcdError::Refused { what: "speaking to etcd".into(), why })
     }
-}
-
-/// Says what is awaited if that is news, and waits a little.
-async fn pause(what: &str, whom: String, said: &mut String, patience: Patience<'_>) -> Result<(), EtcdError> {
-    if Instant::now() + PAUSE >= patience.until {
-        return Err(EtcdError::Waiting { what: what.to_owned(), whom });
-    }
-    if *said != whom {
-        (patience.progress)(&format!("{what}: waiting for {whom}"));
-        *said = whom;
-    }
-    sleep(PAUSE).await;
-    Ok(())
 }

@@ -9,15 +9,18 @@
 //! outside genesis. A listed member is never removed for being unreachable. Data directories are archived by
 //! rename, never deleted. Without a quorum read nothing is changed.
 
+pub mod change;
 pub mod client;
 pub mod cluster;
 pub mod driver;
 pub mod genesis;
 pub mod material;
+pub mod membership;
 pub mod observe;
 pub mod plan;
 pub mod probe;
 pub mod service;
+pub mod snapshot;
 pub mod summary;
 pub mod survey;
 
@@ -26,7 +29,7 @@ use crate::ident::{ClusterId, Digest, Generation, NodeName};
 use crate::manifest::{EtcdPhase, Manifest, Master};
 use crate::plan::Blocked;
 use crate::systemd::{UnitAction, UnitState};
-use cluster::{PeerSeen, View};
+use cluster::{Condition, Listed, PeerSeen, View};
 use genesis::{Held, Marker};
 use material::Material;
 use serde::{Deserialize, Serialize};
@@ -141,6 +144,8 @@ pub struct LocalStatus {
     pub leader: Option<u64>,
     /// How far its state machine is.
     pub applied: u64,
+    /// Its alarms, in etcd's words: NOSPACE, CORRUPT. A member with one serves no writes, or wrong ones.
+    pub alarms: Vec<String>,
 }
 
 /// What was found on this host and among its peers.
@@ -148,6 +153,8 @@ pub struct LocalStatus {
 pub struct Observed {
     /// The etcd data directory.
     pub data: DataDirectory,
+    /// The data directory's stamp, if it exists.
+    pub stamp: Option<genesis::Stamp>,
     /// The marker.
     pub held: Held,
     /// `quorate-etcd.service`.
@@ -162,6 +169,8 @@ pub struct Observed {
     pub peers: BTreeMap<NodeName, PeerSeen>,
     /// The member list, if somebody gave it behind a quorum read.
     pub view: Option<View>,
+    /// How the listed members answer, by member id; asked only where a change of the list is at stake.
+    pub conditions: BTreeMap<u64, Condition>,
     /// Where rendered files and data live on this host.
     pub places: Places,
 }
@@ -203,6 +212,18 @@ pub enum Action {
         /// The URL under which the peers will reach it.
         peer_url: String,
     },
+    /// Remove a member: this master's own stale entry, or one that no manifest names.
+    RemoveMember {
+        /// The cluster.
+        cluster: u64,
+        /// Its entry, as it stood when this was decided.
+        entry: Listed,
+    },
+    /// Put a dead data directory aside.
+    ArchiveData {
+        /// Name of the archive inside the data directory: the same file system, so that it is one rename.
+        name: String,
+    },
     /// Make this master's learner a voter once it has caught up.
     Promote {
         /// The cluster.
@@ -236,6 +257,10 @@ impl fmt::Display for Action {
             Action::AddLearner { cluster, peer_url } => {
                 write!(f, "add {peer_url} as a learner of etcd cluster {cluster:x}")
             }
+            Action::RemoveMember { cluster, entry } => {
+                write!(f, "remove member {} from etcd cluster {cluster:x}", change::label(entry))
+            }
+            Action::ArchiveData { name } => write!(f, "put the dead data directory aside as 'archive/{name}'"),
             Action::Promote { member, .. } => write!(f, "make member {member:x} a voter once it has caught up"),
             Action::RecordFormed { etcd, member, .. } => {
                 write!(f, "record that etcd cluster {etcd:x} exists with this master as member {member:x}")
@@ -281,6 +306,17 @@ pub enum EtcdError {
         /// Why.
         #[source]
         source: material::MaterialError,
+    },
+    /// A file could not be read, written or moved.
+    #[error("cannot {attempt} '{}'", path.display())]
+    File {
+        /// What was attempted.
+        attempt: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
     },
     /// A file could not be written.
     #[error(transparent)]

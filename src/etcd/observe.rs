@@ -3,9 +3,10 @@
 //! A converged member costs one connection to itself. Only when it does not read with quorum are the other masters
 //! asked, all at once, each with a deadline of about a second, so that dead peers do not add up.
 
+use super::change::{Fit, fit};
 use super::client::Endpoint;
-use super::cluster::{Listed, PeerSeen, Role, View};
-use super::genesis::{Held, Marker, marker};
+use super::cluster::{Condition, Listed, PeerSeen, Role, View};
+use super::genesis::{Held, Marker, Stamp, marker};
 use super::material::{CA, CERTIFICATE, KEY, Material};
 use super::{DataDirectory, Desired, Local, Observed, Places, probe};
 use crate::file::ObservedFile;
@@ -18,7 +19,8 @@ use nix::sys::statfs::{self, FsType};
 use nix::sys::statvfs::{self, FsFlags};
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
-use std::os::unix::fs::PermissionsExt;
+use std::net::{IpAddr, SocketAddr};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// Looks at everything that [`super::plan::plan`] needs.
@@ -28,12 +30,14 @@ pub async fn observe(desired: &Desired, paths: &Paths, unit: UnitState) -> Obser
     let files = ["environment", KEY, CERTIFICATE, CA].map(|name| places.run.join(name));
     let mut seen = Observed {
         data: data_directory(paths),
+        stamp: stamp(&places.data),
         held: marker::read(paths),
         unit,
         files: files.into_iter().map(|path| (path.clone(), observe_file(&path))).collect(),
         local: Local::Silent { why: "not asked: this master has no usable certificate".into() },
         peers: BTreeMap::new(),
         view: None,
+        conditions: BTreeMap::new(),
         places,
         material,
     };
@@ -41,6 +45,9 @@ pub async fn observe(desired: &Desired, paths: &Paths, unit: UnitState) -> Obser
         (seen.local, seen.view) = local(desired, material).await;
         if seen.view.is_none() && others_matter(desired, &seen) == Others::Matter {
             (seen.peers, seen.view) = others(desired, material).await;
+        }
+        if let Some(view) = seen.view.as_ref().filter(|view| change_at_stake(desired, &seen, view)) {
+            seen.conditions = conditions(view, material).await;
         }
     }
     seen
@@ -65,6 +72,41 @@ fn others_matter(desired: &Desired, seen: &Observed) -> Others {
         }
         _ => Others::Matter,
     }
+}
+
+/// Whether the list differs from the manifest, or this master may have to change it to get in.
+fn change_at_stake(desired: &Desired, seen: &Observed, view: &View) -> bool {
+    let own = |listed: &Listed| fit(desired, listed) == Fit::Master(desired.me.clone());
+    seen.data != DataDirectory::HasWal
+        || !view.members.iter().any(own)
+        || view.members.iter().any(|listed| !matches!(fit(desired, listed), Fit::Master(_)))
+}
+
+/// Asks every listed member at its own endpoint, all at once.
+pub async fn conditions(view: &View, material: &Material) -> BTreeMap<u64, Condition> {
+    let asked = view.members.iter().map(|listed| async move { (listed.id, condition(view, listed, material).await) });
+    join_all(asked).await.into_iter().collect()
+}
+
+async fn condition(view: &View, listed: &Listed, material: &Material) -> Condition {
+    let unhealthy = |why: &str| Condition::Unhealthy { why: why.to_owned() };
+    let Some((name, address)) = endpoint_of(listed) else { return unhealthy("it has never started") };
+    let answer = async { Endpoint::open(&name, address, material).await?.status().await };
+    match answer.await {
+        Err(error) => unhealthy(&error.to_string()),
+        Ok(status) if (status.cluster, status.member) != (view.cluster, listed.id) => {
+            unhealthy("another member answers in its place")
+        }
+        Ok(status) if status.leader != Some(view.leader) => unhealthy("it follows no leader, or another one"),
+        Ok(status) if !status.alarms.is_empty() => unhealthy(&status.alarms.join(", ")),
+        Ok(_) => Condition::Healthy,
+    }
+}
+
+/// Where a listed member serves its clients, if it has ever run.
+pub fn endpoint_of(listed: &Listed) -> Option<(NodeName, IpAddr)> {
+    let authority = listed.client_urls.first()?.strip_prefix("https://")?;
+    Some((listed.name.parse().ok()?, authority.parse::<SocketAddr>().ok()?.ip()))
 }
 
 /// The paths that rendered files name.
@@ -122,6 +164,11 @@ pub fn data_directory(paths: &Paths) -> DataDirectory {
         None if snapshots(&data) => DataDirectory::Foreign { found: "member/snap".into() },
         None => DataDirectory::Empty,
     }
+}
+
+fn stamp(data: &Path) -> Option<Stamp> {
+    let found = std::fs::metadata(data).ok()?;
+    Some(Stamp { device: found.dev(), inode: found.ino(), modified_s: found.mtime(), modified_ns: found.mtime_nsec() })
 }
 
 /// Whether the snapshot directory holds a snapshot; the database file alone is created before the first log.

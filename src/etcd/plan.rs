@@ -3,15 +3,17 @@
 //! Pure: no clock, no I/O. A row that would have to guess is `Blocked`. What a step needs to be safe at the
 //! moment of execution (lock, fresh list) is the driver's; whether it is taken is decided here alone.
 
-use super::cluster::{Evidence, Listed, Role, View, evidence};
+use super::change::{self, Due, Fit, fit};
+use super::cluster::{Condition, Evidence, Listed, PeerSeen, Role, View, evidence};
 use super::genesis::{Held, Marker, Round};
 use super::material::Material;
 use super::service::{Start, environment, key_files};
 use super::{Action, DataDirectory, Desired, Local, LocalStatus, Observed, blocked, peer_url};
 use crate::file::RenderedFile;
+use crate::ident::NodeName;
 use crate::manifest::EtcdPhase;
 use crate::plan::{Hold, Part, Plan};
-use crate::systemd::{self, Unit, UnitState};
+use crate::systemd::{self, Unit, UnitAction, UnitState, Verb};
 
 /// What is done next for this host's member, and what is not done and why.
 pub fn plan(desired: &Desired, seen: &Observed) -> Plan<Action> {
@@ -49,6 +51,9 @@ pub fn plan(desired: &Desired, seen: &Observed) -> Plan<Action> {
 /// Rows with a write-ahead log: it is started at once, without asking anybody, if it is this master's own.
 fn existing(desired: &Desired, seen: &Observed, material: &Material, marker: Option<&Marker>) -> Plan<Action> {
     let mut plan = Plan::default();
+    if let Some(ended) = ended(desired, seen, marker) {
+        return put_aside(seen, &ended, marker);
+    }
     let cluster = match marker {
         Some(Marker::Executed { .. }) => None,
         Some(Marker::Joining { etcd, .. } | Marker::Formed { etcd, .. }) => Some(*etcd),
@@ -92,6 +97,52 @@ fn existing(desired: &Desired, seen: &Observed, material: &Material, marker: Opt
     plan
 }
 
+/// A membership that is over: its cluster and member id.
+struct Ended {
+    etcd: u64,
+    member: u64,
+}
+
+/// Whether this master's membership has ended: its marker says so, or its cluster lists it no more, by a quorum read
+/// (M9). A removed id is banned for ever, so its data serves nobody as a member again.
+fn ended(desired: &Desired, seen: &Observed, marker: Option<&Marker>) -> Option<Ended> {
+    let runs_another = |member: u64| matches!(&seen.local, Local::Answers(status) if status.member != member);
+    let listed_no_more = |etcd: u64, member: u64| {
+        !runs_another(member)
+            && seen.view.as_ref().is_some_and(|view| view.cluster == etcd && view.member(member).is_none())
+    };
+    match marker? {
+        Marker::Removed { etcd, member, .. } => Some(Ended { etcd: *etcd, member: *member }),
+        Marker::Joining { etcd, member, .. } | Marker::Formed { etcd, member, .. }
+            if listed_no_more(*etcd, *member) =>
+        {
+            Some(Ended { etcd: *etcd, member: *member })
+        }
+        // It was removed before it could note its id; the cluster knows the genesis that it came from.
+        Marker::Executed { round, .. } => seen
+            .view
+            .as_ref()
+            .filter(|view| view.genesis == Some(round.nonce) && own(desired, view).is_none())
+            .map(|view| Ended { etcd: view.cluster, member: 0 }),
+        _ => None,
+    }
+}
+
+/// Stops what may still hang on the dead data (E16), notes the end, and puts the data aside.
+fn put_aside(seen: &Observed, ended: &Ended, marker: Option<&Marker>) -> Plan<Action> {
+    let mut plan = Plan::default();
+    let why = "the cluster lists this member no more";
+    if matches!(seen.unit, UnitState::Active | UnitState::Changing) {
+        plan.step(Action::Unit(UnitAction { unit: Unit::Etcd, verb: Verb::Stop }), why);
+    }
+    if let Some(marker) = marker.filter(|marker| !matches!(marker, Marker::Removed { .. })) {
+        let removed = Marker::Removed { cluster: marker.cluster().clone(), etcd: ended.etcd, member: ended.member };
+        plan.step(Action::WriteMarker { marker: removed }, why);
+    }
+    plan.step(Action::ArchiveData { name: format!("{:x}-{:x}", ended.etcd, ended.member) }, "data is never deleted");
+    plan
+}
+
 /// What a running member still lacks.
 fn member(desired: &Desired, seen: &Observed, marker: Option<&Marker>, cluster: Option<u64>) -> Plan<Action> {
     let mut plan = Plan::default();
@@ -124,9 +175,11 @@ fn member(desired: &Desired, seen: &Observed, marker: Option<&Marker>, cluster: 
         plan.block(blocked(Hold::Refused, HEALTHY, why, "find out which of them holds the data that counts"));
         return plan;
     }
-    if view.member(status.member).is_none() {
-        let why = format!("member {:x} of this master is no longer in the cluster", status.member);
-        plan.block(blocked(Hold::Refused, HEALTHY, why, "archive its data directory; it then joins as a new member"));
+    if let Some(Marker::Joining { member, .. } | Marker::Formed { member, .. }) = marker
+        && status.member != *member
+    {
+        let why = format!("etcd runs as member {:x}, this master's marker says {member:x}", status.member);
+        plan.block(blocked(Hold::Refused, HEALTHY, why, "find out whose data directory this is"));
         return plan;
     }
     if status.role == Role::Learner {
@@ -136,6 +189,23 @@ fn member(desired: &Desired, seen: &Observed, marker: Option<&Marker>, cluster: 
     let formed = Marker::Formed { cluster: desired.cluster.clone(), etcd: status.cluster, member: status.member };
     if marker != Some(&formed) {
         plan.step(record(status, marker), "it was seen as a voter of a working cluster");
+        return plan;
+    }
+    if !status.alarms.is_empty() {
+        let unblock =
+            "for NOSPACE compact, defragment and disarm; for CORRUPT replace the member ('quorate help etcd')";
+        plan.block(blocked(Hold::Refused, HEALTHY, status.alarms.join(", "), unblock));
+        return plan;
+    }
+    match change::due(desired, view, &seen.conditions) {
+        Due::Nothing => {}
+        Due::Remove(entry) => {
+            plan.step(
+                Action::RemoveMember { cluster: view.cluster, entry },
+                "no master of the manifest is this member",
+            );
+        }
+        Due::Blocked(blocked) => plan.block(blocked),
     }
     plan
 }
@@ -162,6 +232,8 @@ fn empty(desired: &Desired, seen: &Observed, material: &Material, marker: Option
         }
         _ => {}
     }
+    let marker = as_committed(seen, marker);
+    let marker = marker.as_ref();
     match (marker, &desired.phase, evidence(seen.view.as_ref(), &seen.peers)) {
         // All masters agreed, and this one has never run: nothing that the others show could make its start unsafe, and
         // a late one is fine (E15). The others may need it for their quorum, so it waits for nobody.
@@ -202,6 +274,16 @@ fn empty(desired: &Desired, seen: &Observed, material: &Material, marker: Option
     }
 }
 
+/// An etcd that was started and never touched its directory is as good as one that was not started.
+fn as_committed(seen: &Observed, marker: Option<&Marker>) -> Option<Marker> {
+    match marker {
+        Some(Marker::Executed { round, untouched }) if untouched.is_some() && *untouched == seen.stamp => {
+            Some(Marker::Committed { round: round.clone() })
+        }
+        marker => marker.cloned(),
+    }
+}
+
 /// Rows of an empty directory beside a cluster with quorum.
 fn beside(
     desired: &Desired,
@@ -219,7 +301,7 @@ fn beside(
         return plan;
     }
     let url = peer_url(desired.address);
-    match view.entry(&desired.me, &url) {
+    match own(desired, view) {
         Some(entry) if !entry.has_run() && round_of(marker, view).is_some() => {
             // The cluster was formed with this master's consent while it was away: a late `new` is fine (E15).
             if let Some(round) = round_of(marker, view) {
@@ -230,40 +312,70 @@ fn beside(
                 plan.extend(start_new(desired, seen, material, round));
             }
         }
-        Some(entry) if entry.role == Role::Learner && entry.name.is_empty() && entry.peer_urls == [url.clone()] => {
-            plan.extend(start_joining(desired, seen, material, view, entry));
-        }
-        Some(entry) => plan.block(blocked(
-            Hold::Refused,
-            START,
-            format!("member {:x} of this master is listed and its data is gone", entry.id),
-            "remove that member from the cluster; this master then joins as a new one",
-        )),
-        None => match view.members.iter().find(|listed| listed.role == Role::Learner) {
-            Some(learner) => plan.block(blocked(
+        Some(entry) if entry.role == Role::Learner && entry.name.is_empty() => match unaware(seen, entry) {
+            Some(peer) => plan.block(blocked(
                 Hold::Waiting,
                 START,
-                format!("the cluster has a learner already ({})", label(learner)),
-                "that learner becoming a voter",
+                format!("{peer} does not list this master's learner yet"),
+                "every reachable master listing it (etcd refuses an earlier start)",
             )),
-            None if view.members.len() >= desired.members.len() => plan.block(blocked(
+            None => plan.extend(start_joining(desired, seen, material, view, entry)),
+        },
+        Some(entry) if seen.conditions.get(&entry.id) == Some(&Condition::Healthy) => plan.block(blocked(
+            Hold::Refused,
+            START,
+            format!("member {} runs at this master's address and has its data elsewhere", change::label(entry)),
+            "find out who runs it",
+        )),
+        Some(entry) => match change::removal(desired, view, &seen.conditions, entry) {
+            Ok(()) => plan.step(
+                Action::RemoveMember { cluster: view.cluster, entry: entry.clone() },
+                "its data is gone, so this master joins as a new member",
+            ),
+            Err(blocked) => plan.block(blocked),
+        },
+        None => match view.members.iter().find(|listed| listed.peer_urls.contains(&url)) {
+            Some(listed) => plan.block(blocked(
                 Hold::Refused,
                 START,
-                format!("the cluster has {} members already, none of them this master", view.members.len()),
-                "remove the member that this master replaces",
+                format!("member {} is listed at this master's address", change::label(listed)),
+                "correct the names in the manifest, or remove that member by hand",
             )),
-            None => plan.step(
-                Action::AddLearner { cluster: view.cluster, peer_url: url },
-                format!("etcd cluster {:x} works and this master is not in it", view.cluster),
-            ),
+            None if view.members.len() >= desired.members.len() => plan.block(blocked(
+                Hold::Waiting,
+                START,
+                format!("the cluster has {} members already, none of them this master", view.members.len()),
+                "the member that no manifest names being removed by another master",
+            )),
+            None => match change::addition(desired, view, &seen.conditions) {
+                Ok(()) => plan.step(
+                    Action::AddLearner { cluster: view.cluster, peer_url: url },
+                    format!("etcd cluster {:x} works and this master is not in it", view.cluster),
+                ),
+                Err(blocked) => plan.block(blocked),
+            },
         },
     }
     plan
 }
 
+/// This master's entry.
+fn own<'a>(desired: &Desired, view: &'a View) -> Option<&'a Listed> {
+    view.members.iter().find(|listed| fit(desired, listed) == Fit::Master(desired.me.clone()))
+}
+
+/// A peer whose own list does not show `entry` yet (fault 6).
+fn unaware<'a>(seen: &'a Observed, entry: &Listed) -> Option<&'a NodeName> {
+    seen.peers.iter().find_map(|(name, shown)| match shown {
+        PeerSeen::Members { members, .. } if !members.iter().any(|listed| listed.id == entry.id) => Some(name),
+        _ => None,
+    })
+}
+
 fn start_new(desired: &Desired, seen: &Observed, material: &Material, round: &Round) -> Plan<Action> {
     let start = Start::New(round.clone());
-    starting(desired, seen, material, &start, Marker::Executed { round: round.clone() }, "all masters agreed to it")
+    let marker = Marker::Executed { round: round.clone(), untouched: seen.stamp };
+    starting(desired, seen, material, &start, marker, "all masters agreed to it")
 }
 
 fn start_joining(desired: &Desired, seen: &Observed, material: &Material, view: &View, entry: &Listed) -> Plan<Action> {
@@ -313,14 +425,10 @@ fn round_of<'a>(marker: Option<&'a Marker>, view: &View) -> Option<&'a Round> {
 
 fn record(status: &LocalStatus, marker: Option<&Marker>) -> Action {
     let round = match marker {
-        Some(Marker::Executed { round }) => Some(round.clone()),
+        Some(Marker::Executed { round, .. }) => Some(round.clone()),
         _ => None,
     };
     Action::RecordFormed { etcd: status.cluster, member: status.member, round }
-}
-
-fn label(listed: &Listed) -> &str {
-    if listed.name.is_empty() { listed.peer_urls.first().map_or("unnamed", String::as_str) } else { &listed.name }
 }
 
 const START: &str = "start etcd";

@@ -5,16 +5,16 @@ use quorate::etcd::driver::{Account, Driver, Patience};
 use quorate::etcd::summary::Summary;
 use quorate::etcd::{self, Action, Desired, EtcdError, Observed};
 use quorate::paths::Paths;
-use quorate::plan::Plan;
+use quorate::plan::{Hold, Plan};
 use quorate::systemd::{UnitState, Verb};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use tokio::net::UnixDatagram;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
-/// Rounds of one run, as reconcile bounds them.
-const ROUNDS: usize = 12;
+/// Pause between two looks while only waits are left, as reconcile makes it.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 pub struct Host {
     pub desired: Desired,
@@ -69,22 +69,25 @@ impl Host {
     /// Observe, plan, execute, until nothing is left to do or `patience` runs out.
     pub async fn reconcile(&mut self, patience: Duration) -> Ended {
         let until = Instant::now() + patience;
-        let mut plan = Plan::default();
-        for _ in 0..ROUNDS {
-            plan = self.plan().await;
+        loop {
+            let plan = self.plan().await;
             if plan.is_empty() {
                 return Ended::Converged;
             }
-            if plan.steps.is_empty() {
-                break;
-            }
-            for step in plan.steps.clone() {
-                if let Err(error) = self.execute(&step.action, until).await {
-                    return Ended::Failed(error);
+            for step in &plan.steps {
+                match self.execute(&step.action, until).await {
+                    Ok(()) => {}
+                    Err(EtcdError::Waiting { .. }) if Instant::now() < until => break,
+                    Err(error) => return Ended::Failed(error),
                 }
             }
+            if plan.steps.is_empty() {
+                if Instant::now() >= until || plan.blocked.iter().all(|blocked| blocked.hold == Hold::Refused) {
+                    return Ended::Blocked(plan);
+                }
+                sleep(LOOK_AGAIN).await;
+            }
         }
-        Ended::Blocked(plan)
     }
 
     pub async fn observe(&mut self) -> Observed {
@@ -117,6 +120,17 @@ impl Host {
         let born = self.born;
         let progress = |what: &str| println!("[{:.3}] {name}: {what}", born.elapsed().as_secs_f64());
         self.driver.execute(action, &self.desired, Patience { until, progress: &progress }).await
+    }
+
+    /// SIGKILL to etcd alone.
+    pub fn kill_etcd(&mut self) {
+        self.unit = None;
+    }
+
+    /// A manifest of `masters` arrives.
+    pub fn accept(&mut self, masters: &[u8], generation: u64) {
+        let me = self.desired.me.as_str()[1..].parse().unwrap();
+        self.desired = desired(me, masters, generation);
     }
 
     /// A new quorate process: what only lived in memory is gone.

@@ -5,7 +5,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods, reason = "tests")]
 
+mod faults;
 mod genesis;
 mod host;
-mod join;
+mod killed;
+mod membership;
 mod world;
+mod writer;

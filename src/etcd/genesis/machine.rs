@@ -205,7 +205,7 @@ fn consents<'a>(desired: &Desired, peer: &'a Attestation) -> Result<Option<&'a R
 
 fn committed_round(held: &Held) -> Option<&Round> {
     match held {
-        Held::Marker(Marker::Committed { round } | Marker::Executed { round }) => Some(round),
+        Held::Marker(Marker::Committed { round } | Marker::Executed { round, .. }) => Some(round),
         _ => None,
     }
 }

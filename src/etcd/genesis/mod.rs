@@ -97,6 +97,22 @@ impl Round {
     }
 }
 
+/// A directory at one moment. Creating or removing an entry changes the time of modification, and a new directory is
+/// another inode: an equal stamp proves that nothing was put into it or taken out since. So an etcd that could not even
+/// begin (no program, no user, a port in use) does not count as one whose data was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Stamp {
+    /// Device number.
+    pub device: u64,
+    /// Inode number.
+    pub inode: u64,
+    /// Time of modification, seconds.
+    pub modified_s: i64,
+    /// Time of modification, nanoseconds of the second.
+    pub modified_ns: i64,
+}
+
 /// What this master durably knows of its own membership. It lives outside the etcd data directory, and each
 /// value is written before the deed it allows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -112,10 +128,14 @@ pub enum Marker {
         /// The round.
         round: Round,
     },
-    /// etcd was about to be started `new`. Without a data directory this means: the data was lost.
+    /// etcd was about to be started `new`. Without data this means that the data was lost, unless the directory is
+    /// provably untouched since.
     Executed {
         /// The round.
         round: Round,
+        /// The empty directory as it was then.
+        #[serde(default)]
+        untouched: Option<Stamp>,
     },
     /// etcd was about to be started to join an existing cluster.
     Joining {
@@ -150,7 +170,7 @@ impl Marker {
     /// The manifest cluster it belongs to.
     pub fn cluster(&self) -> &ClusterId {
         match self {
-            Marker::Prepared { round } | Marker::Committed { round } | Marker::Executed { round } => &round.cluster,
+            Marker::Prepared { round } | Marker::Committed { round } | Marker::Executed { round, .. } => &round.cluster,
             Marker::Joining { cluster, .. } | Marker::Formed { cluster, .. } | Marker::Removed { cluster, .. } => {
                 cluster
             }
@@ -163,7 +183,7 @@ impl fmt::Display for Marker {
         match self {
             Marker::Prepared { round } => write!(f, "prepared for genesis {}", round.nonce),
             Marker::Committed { round } => write!(f, "committed to genesis {}", round.nonce),
-            Marker::Executed { round } => write!(f, "started in genesis {}", round.nonce),
+            Marker::Executed { round, .. } => write!(f, "started in genesis {}", round.nonce),
             Marker::Joining { member, .. } => write!(f, "joining as {member:x}"),
             Marker::Formed { etcd, member, .. } => write!(f, "member {member:x} of cluster {etcd:x}"),
             Marker::Removed { etcd, member, .. } => write!(f, "no longer member {member:x} of cluster {etcd:x}"),

@@ -1,7 +1,7 @@
 use super::*;
 use crate::etcd::Places;
 use crate::etcd::cluster::PeerSeen;
-use crate::etcd::genesis::Nonce;
+use crate::etcd::genesis::{Nonce, Stamp};
 use crate::file::ObservedFile;
 use crate::ident::{Digest, Generation, NodeName};
 use std::collections::BTreeMap;
@@ -47,7 +47,11 @@ fn committed() -> Held {
 }
 
 fn executed() -> Held {
-    Held::Marker(Marker::Executed { round: round() })
+    Held::Marker(Marker::Executed { round: round(), untouched: Some(stamp(1)) })
+}
+
+fn stamp(modified_ns: i64) -> Stamp {
+    Stamp { device: 1, inode: 2, modified_s: 3, modified_ns }
 }
 
 fn joining() -> Held {
@@ -78,7 +82,8 @@ fn unstarted(number: u8) -> Listed {
 }
 
 fn view(members: impl IntoIterator<Item = Listed>) -> Option<View> {
-    Some(View { cluster: ETCD, members: members.into_iter().collect(), leader: 1, genesis: None, from: name(1) })
+    let members = members.into_iter().collect();
+    Some(View { cluster: ETCD, members, leader: 1, genesis: None, generation: None, from: name(1) })
 }
 
 fn answers(role: Role) -> Local {
@@ -89,6 +94,7 @@ fn answers(role: Role) -> Local {
         role,
         leader: Some(1),
         applied: 10,
+        alarms: Vec::new(),
     })
 }
 
@@ -101,6 +107,7 @@ fn fresh() -> Observed {
     let silent = || PeerSeen::Silent { why: "timed out".into() };
     Observed {
         data: DataDirectory::Empty,
+        stamp: Some(stamp(9)),
         held: Held::Nothing,
         unit: UnitState::Inactive,
         material: Ok(material()),
@@ -108,6 +115,7 @@ fn fresh() -> Observed {
         local: Local::Silent { why: "nothing listens".into() },
         peers: [1, 2].map(|number| (name(number), silent())).into(),
         view: None,
+        conditions: [1, 2].map(|id| (id, Condition::Healthy)).into(),
         places: Places { run: "/run/quorate/etcd".into(), data: "/var/lib/etcd".into() },
     }
 }
@@ -151,10 +159,13 @@ fn outline(desired: &Desired, seen: &Observed) -> String {
             Action::WriteMarker { marker: Marker::Committed { .. } } => "committed",
             Action::WriteMarker { marker: Marker::Executed { .. } } => "executed",
             Action::WriteMarker { marker: Marker::Joining { .. } } => "joining",
-            Action::WriteMarker { .. } => "marker",
             Action::AddLearner { .. } => "add",
             Action::Promote { .. } => "promote",
             Action::RecordFormed { .. } => "record",
+            Action::RemoveMember { .. } => "remove",
+            Action::ArchiveData { .. } => "archive",
+            Action::WriteMarker { marker: Marker::Removed { .. } } => "removed",
+            Action::WriteMarker { .. } => "marker",
             Action::Unit(action) if action.verb == systemd::Verb::Stop => "stop",
             Action::Unit(_) => "start",
         };
@@ -187,7 +198,7 @@ fn an_existing_data_directory_is_started_without_asking_anybody() {
 
 #[test]
 fn data_that_quorate_did_not_put_there_is_refused() {
-    for held in [Held::Nothing, prepared(), committed(), removed(), Held::Unknown { why: "torn".into() }] {
+    for held in [Held::Nothing, prepared(), committed(), Held::Unknown { why: "torn".into() }] {
         let seen = Observed { data: DataDirectory::HasWal, held: held.clone(), ..fresh() };
         assert_eq!(outline(&desired(), &seen), "REFUSE", "{held:?}");
     }
@@ -225,6 +236,16 @@ fn an_empty_directory_without_any_cluster_forms_only_in_genesis() {
             assert_eq!(outline(&sealed(ETCD), &seen(held)), "WAIT", "a sealed manifest never forms");
         }
     }
+}
+
+#[test]
+fn an_etcd_that_never_touched_its_directory_is_started_again() {
+    let seen = |stamp| Observed { held: executed(), stamp, ..fresh() };
+    assert_eq!(outline(&desired(), &seen(Some(stamp(1)))), "env:new executed start");
+    assert_eq!(outline(&desired(), &seen(Some(stamp(2)))), "WAIT", "something was there and is gone");
+    assert_eq!(outline(&desired(), &seen(None)), "WAIT");
+    let unknown = Held::Marker(Marker::Executed { round: round(), untouched: None });
+    assert_eq!(outline(&desired(), &Observed { held: unknown, stamp: None, ..fresh() }), "WAIT");
 }
 
 #[test]
@@ -271,10 +292,107 @@ fn an_empty_directory_beside_a_cluster_with_quorum_joins_as_a_learner() {
             "env:join joining start",
             "an entry of its own that never started is adopted"
         );
-        assert_eq!(outline(&desired(), &seen(view([voter(1), unstarted(4)]))), "WAIT", "one learner at a time");
+        assert_eq!(outline(&desired(), &seen(view([voter(1), voter(2), unstarted(4)]))), "WAIT", "one at a time");
     }
     let other = Observed { view: view([voter(1), voter(2)]), ..fresh() };
     assert_eq!(outline(&sealed(0xbad), &other), "REFUSE", "another cluster than the sealed one");
+}
+
+#[test]
+fn a_reinstalled_master_removes_its_own_stale_entry_first() {
+    for held in [Held::Nothing, prepared(), executed(), joining(), formed(), removed()] {
+        let stale = |third| Observed { held: held.clone(), view: view([voter(1), voter(2), third]), ..fresh() };
+        assert_eq!(outline(&desired(), &stale(voter(3))), "remove", "{held:?}");
+        let started_learner = Listed { role: Role::Learner, ..voter(3) };
+        assert_eq!(outline(&desired(), &stale(started_learner)), "remove", "{held:?}");
+    }
+}
+
+#[test]
+fn a_stale_entry_is_kept_while_its_removal_could_cost_the_quorum_or_its_owner_is_not_certain() {
+    let stale = Observed { view: view([voter(1), voter(2), voter(3)]), ..fresh() };
+    let condition = |id, condition| {
+        let mut seen = stale.clone();
+        seen.conditions.insert(id, condition);
+        seen
+    };
+    let down = Condition::Unhealthy { why: "does not answer".into() };
+    assert_eq!(outline(&desired(), &condition(2, down)), "WAIT", "another master is down (M4)");
+    assert_eq!(outline(&desired(), &condition(3, Condition::Healthy)), "REFUSE", "somebody runs as this member");
+    let renamed = Observed { view: view([voter(1), Listed { name: "x".into(), ..voter(3) }]), ..fresh() };
+    assert_eq!(outline(&desired(), &renamed), "REFUSE", "URL and name disagree (M5)");
+}
+
+#[test]
+fn a_master_with_an_older_manifest_changes_nothing() {
+    let newer = |members: &[u8]| {
+        let view = view(members.iter().map(|number| voter(*number)));
+        view.map(|view| View { generation: Some(Generation(2)), ..view })
+    };
+    assert_eq!(outline(&desired(), &Observed { view: newer(&[1, 2]), ..fresh() }), "WAIT");
+    assert_eq!(outline(&desired(), &Observed { view: newer(&[1, 2, 3]), ..fresh() }), "WAIT");
+}
+
+#[test]
+fn a_learner_is_not_started_before_every_reachable_master_lists_it() {
+    let shows = |numbers: &[u8]| PeerSeen::Members {
+        cluster: ETCD,
+        members: numbers.iter().map(|number| voter(*number)).collect(),
+    };
+    let seen = |second| Observed {
+        view: view([voter(1), voter(2), unstarted(3)]),
+        peers: [(name(1), shows(&[1, 2, 3])), (name(2), second)].into(),
+        ..fresh()
+    };
+    assert_eq!(outline(&desired(), &seen(shows(&[1, 2]))), "WAIT");
+    assert_eq!(outline(&desired(), &seen(shows(&[1, 2, 3]))), "env:join joining start");
+    let silent = PeerSeen::Silent { why: "timed out".into() };
+    assert_eq!(outline(&desired(), &seen(silent)), "env:join joining start");
+}
+
+#[test]
+fn the_data_of_a_membership_that_ended_is_put_aside() {
+    let gone = view([voter(1), voter(2)]);
+    for held in [formed(), joining()] {
+        let seen =
+            |unit| Observed { data: DataDirectory::HasWal, held: held.clone(), unit, view: gone.clone(), ..fresh() };
+        assert_eq!(outline(&desired(), &seen(UnitState::Failed { result: "protocol".into() })), "removed archive");
+        assert_eq!(outline(&desired(), &seen(UnitState::Active)), "stop removed archive", "it may hang (E16)");
+    }
+    let seen = Observed { data: DataDirectory::HasWal, held: removed(), ..fresh() };
+    assert_eq!(outline(&desired(), &seen), "archive", "killed between the marker and the rename");
+    let of_genesis = gone.clone().map(|view| View { genesis: Some(round().nonce), ..view });
+    let failed = UnitState::Failed { result: "protocol".into() };
+    let seen =
+        Observed { data: DataDirectory::HasWal, held: executed(), unit: failed.clone(), view: of_genesis, ..fresh() };
+    assert_eq!(outline(&desired(), &seen), "removed archive", "removed before it had noted its id");
+    let other = gone.map(|view| View { cluster: 0xbad, ..view });
+    let seen = Observed { data: DataDirectory::HasWal, held: formed(), unit: failed, view: other, ..fresh() };
+    assert!(!outline(&desired(), &seen).contains("archive"), "another cluster says nothing about this data");
+}
+
+#[test]
+fn a_member_with_an_alarm_is_not_healthy() {
+    let Local::Answers(status) = answers(Role::Voter) else { panic!() };
+    let local = Local::Answers(LocalStatus { alarms: vec!["alarm:NOSPACE".into()], ..status });
+    assert_eq!(outline(&desired(), &Observed { local, ..healthy() }), "REFUSE");
+}
+
+#[test]
+fn the_lowest_named_healthy_master_removes_what_no_manifest_names() {
+    let shrunk = |me: u8| Desired {
+        me: name(me),
+        address: address(me),
+        members: [1, 3].map(|number| (name(number), address(number))).into(),
+        ..desired()
+    };
+    let mut seen = healthy();
+    seen.files.clear();
+    seen.conditions = [1, 2, 3].map(|id| (id, Condition::Healthy)).into();
+    let outline = |seen: &Observed| outline(&shrunk(3), seen).replace("env", "").trim().to_owned();
+    assert_eq!(outline(&seen), "WAIT", "it is the turn of m1");
+    seen.conditions.insert(1, Condition::Unhealthy { why: "does not answer".into() });
+    assert_eq!(outline(&seen), "WAIT", "m1 is listed and down: nobody is removed meanwhile (M4)");
 }
 
 #[test]
@@ -311,6 +429,9 @@ fn a_running_member_without_quorum_or_answer_waits() {
 
 #[test]
 fn a_running_member_of_another_cluster_is_refused() {
+    let Local::Answers(status) = answers(Role::Voter) else { panic!() };
+    let local = Local::Answers(LocalStatus { member: 9, ..status });
+    assert_eq!(outline(&desired(), &Observed { local, ..healthy() }), "REFUSE", "another member than the marker's");
     let other = View { cluster: 0xbad, ..view([voter(1), voter(2), voter(3)]).unwrap() };
     assert_eq!(outline(&desired(), &Observed { view: Some(other), ..healthy() }), "REFUSE");
     let Local::Answers(status) = answers(Role::Voter) else { panic!() };

@@ -135,6 +135,7 @@ impl SimHost {
             }],
             leader: MEMBER,
             genesis: None,
+            generation: None,
             from: desired.me().name.clone(),
         })
     }
@@ -160,6 +161,7 @@ impl Host for SimHost {
                 role: Role::Voter,
                 leader: Some(MEMBER),
                 applied: 9,
+                alarms: Vec::new(),
             }),
             _ => Local::Silent { why: "connection refused".into() },
         };
@@ -199,6 +201,7 @@ impl Host for SimHost {
             },
             etcd: etcd::Observed {
                 data: self.data.clone(),
+                stamp: None,
                 held: self.held.clone(),
                 unit: self.etcd.clone(),
                 material,
@@ -206,6 +209,7 @@ impl Host for SimHost {
                 local,
                 peers: BTreeMap::new(),
                 view: self.view(desired),
+                conditions: BTreeMap::new(),
                 places,
             },
             cluster: Summary {

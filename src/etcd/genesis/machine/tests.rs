@@ -114,7 +114,7 @@ fn everything_but_an_empty_master_with_the_same_manifest_is_waited_for() {
 
 #[test]
 fn a_prepared_straggler_commits_what_a_peer_committed_even_if_others_are_silent() {
-    for peer in [Marker::Committed { round: round(4) }, Marker::Executed { round: round(4) }] {
+    for peer in [Marker::Committed { round: round(4) }, Marker::Executed { round: round(4), untouched: None }] {
         let mut answers = heard([attest(&desired(1, &[1, 2, 3]), DataDirectory::HasWal, Held::Marker(peer))]);
         answers.insert(name(2), Heard::Silent { why: "down".into() });
         let moved = next(&desired(3, &[1, 2, 3]), &empty(3, prepared(4)), &answers, Nonce::of([9; 16]));
@@ -253,7 +253,7 @@ impl World {
             }
             Event::Start { me, cut } => {
                 if let Held::Marker(Marker::Committed { round }) = self.held[me].clone() {
-                    self.held[me] = Held::Marker(Marker::Executed { round });
+                    self.held[me] = Held::Marker(Marker::Executed { round, untouched: None });
                     if cut & 1 == 0 {
                         self.data[me] = DataDirectory::HasWal;
                     }

@@ -1,0 +1,127 @@
+use super::*;
+use crate::ident::{Digest, Generation};
+use crate::manifest::EtcdPhase;
+use std::net::{IpAddr, Ipv4Addr};
+
+fn address(number: u8) -> IpAddr {
+    IpAddr::V4(Ipv4Addr::new(10, 0, 0, number))
+}
+
+fn name(number: u8) -> NodeName {
+    format!("m{number}").parse().unwrap()
+}
+
+fn desired(me: u8, masters: &[u8]) -> Desired {
+    Desired {
+        me: name(me),
+        address: address(me),
+        members: masters.iter().map(|number| (name(*number), address(*number))).collect(),
+        phase: EtcdPhase::Genesis,
+        cluster: "3f0c6a52-5d0e-4b8e-9a3f-6f2f7a1d9c10".parse().unwrap(),
+        generation: Generation(2),
+        digest: Digest::of(b"manifest"),
+    }
+}
+
+fn voter(number: u8) -> Listed {
+    Listed {
+        id: number.into(),
+        name: name(number).to_string(),
+        peer_urls: vec![peer_url(address(number))],
+        client_urls: vec![super::super::client_url(address(number))],
+        role: Role::Voter,
+    }
+}
+
+fn view(members: impl IntoIterator<Item = Listed>) -> View {
+    let members = members.into_iter().collect();
+    View { cluster: 1, members, leader: 1, genesis: None, generation: None, from: name(1) }
+}
+
+fn healthy(numbers: &[u8]) -> BTreeMap<u64, Condition> {
+    numbers.iter().map(|number| (u64::from(*number), Condition::Healthy)).collect()
+}
+
+fn hold(due: &Due) -> Option<Hold> {
+    match due {
+        Due::Blocked(blocked) => Some(blocked.hold),
+        _ => None,
+    }
+}
+
+#[test]
+fn the_url_says_whose_entry_it_is_and_the_name_may_not_contradict() {
+    let desired = desired(1, &[1, 2]);
+    assert_eq!(fit(&desired, &voter(2)), Fit::Master(name(2)));
+    assert_eq!(fit(&desired, &Listed { name: String::new(), ..voter(2) }), Fit::Master(name(2)));
+    assert_eq!(fit(&desired, &voter(3)), Fit::Foreign);
+    let moved = Listed { peer_urls: vec![peer_url(address(9))], ..voter(2) };
+    assert_eq!(fit(&desired, &moved), Fit::Foreign);
+    assert!(matches!(fit(&desired, &Listed { name: "m1".into(), ..voter(2) }), Fit::Discord { .. }));
+}
+
+#[test]
+fn a_list_as_in_the_manifest_asks_for_nothing() {
+    let members = view([voter(1), voter(2), voter(3)]);
+    assert_eq!(due(&desired(1, &[1, 2, 3]), &members, &healthy(&[1, 2, 3])), Due::Nothing);
+    assert_eq!(due(&desired(1, &[1, 2, 3, 4]), &members, &healthy(&[1, 2, 3])), Due::Nothing, "m4 adds itself");
+}
+
+#[test]
+fn a_replaced_master_is_removed_by_the_first_healthy_one_whether_it_lives_or_not() {
+    let members = view([voter(1), voter(2), voter(3)]);
+    for alive in [&[1, 2, 3][..], &[1, 2]] {
+        assert_eq!(due(&desired(1, &[1, 2, 4]), &members, &healthy(alive)), Due::Remove(voter(3)));
+        assert_eq!(hold(&due(&desired(2, &[1, 2, 4]), &members, &healthy(alive))), Some(Hold::Waiting));
+    }
+}
+
+#[test]
+fn five_shrink_to_three_dead_members_first() {
+    let members = view([voter(1), voter(2), voter(3), voter(4), voter(5)]);
+    let wanted = desired(1, &[1, 2, 3]);
+    assert_eq!(due(&wanted, &members, &healthy(&[1, 2, 3, 4])), Due::Remove(voter(5)));
+    assert_eq!(due(&wanted, &members, &healthy(&[1, 2, 3, 5])), Due::Remove(voter(4)));
+    assert_eq!(due(&wanted, &members, &healthy(&[1, 2, 3])), Due::Remove(voter(4)), "both dead, one at a time");
+}
+
+#[test]
+fn an_orphan_learner_goes_first() {
+    let orphan = Listed { name: String::new(), client_urls: Vec::new(), role: Role::Learner, ..voter(9) };
+    let members = view([voter(1), voter(2), voter(3), orphan.clone()]);
+    assert_eq!(due(&desired(1, &[1, 2, 4]), &members, &healthy(&[1, 2, 3])), Due::Remove(orphan));
+}
+
+#[test]
+fn nobody_is_removed_while_a_listed_master_is_down() {
+    let members = view([voter(1), voter(2), voter(3), voter(4), voter(5)]);
+    let down = due(&desired(1, &[1, 2, 3]), &members, &healthy(&[1, 2, 4, 5]));
+    assert_eq!(hold(&down), Some(Hold::Waiting), "m3 may be rebooting (fault 25)");
+}
+
+#[test]
+fn a_listed_master_is_never_removed_by_another_one() {
+    let members = view([voter(1), voter(2), voter(3)]);
+    let refused = removal(&desired(1, &[1, 2, 3]), &members, &healthy(&[1, 2]), &voter(3)).unwrap_err();
+    assert_eq!(refused.hold, Hold::Refused);
+    assert!(removal(&desired(3, &[1, 2, 3]), &members, &healthy(&[1, 2]), &voter(3)).is_ok(), "its own stale entry");
+}
+
+#[test]
+fn no_removal_and_no_addition_without_the_quorum_to_carry_it() {
+    let members = view([voter(1), voter(2), voter(3)]);
+    let wanted = desired(3, &[1, 2, 3]);
+    assert!(removal(&wanted, &members, &healthy(&[1]), &voter(3)).is_err());
+    let four = desired(4, &[1, 2, 3, 4, 5]);
+    assert!(addition(&four, &members, &healthy(&[1, 2, 3])).is_ok());
+    assert!(addition(&four, &members, &healthy(&[1, 2])).is_err(), "etcd refuses it too (E8)");
+    let learning = view([voter(1), voter(2), voter(3), Listed { role: Role::Learner, ..voter(5) }]);
+    assert!(addition(&four, &learning, &healthy(&[1, 2, 3])).is_err(), "one learner at a time");
+}
+
+#[test]
+fn an_older_manifest_changes_nothing() {
+    let members = View { generation: Some(Generation(3)), ..view([voter(1), voter(2), voter(3)]) };
+    assert_eq!(hold(&due(&desired(1, &[1, 2, 4]), &members, &healthy(&[1, 2, 3]))), Some(Hold::Waiting));
+    assert!(addition(&desired(4, &[1, 2, 4]), &members, &healthy(&[1, 2, 3])).is_err());
+}
