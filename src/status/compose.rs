@@ -99,7 +99,7 @@ pub fn compose(known: Known<'_>) -> Status {
         activity: known.activity,
         certificates: seen.map_or_else(Vec::new, |seen| certificates(seen.pki)),
         probes: Vec::new(),
-        warnings: seen.map_or_else(Vec::new, |seen| warnings(seen.etcd)),
+        warnings: seen.map_or_else(Vec::new, |seen| warnings(seen.etcd).chain(fence(seen.vrrp)).collect()),
         pending: known.pending,
         blocked: known.blocked,
         failed: known.failed,
@@ -116,12 +116,24 @@ fn certificates(installed: &Installed) -> Vec<CertificateStatus> {
         .collect()
 }
 
-fn warnings(etcd: &Summary) -> Vec<Warning> {
-    let warning = |advice: &String| {
+fn warnings(etcd: &Summary) -> impl Iterator<Item = Warning> {
+    etcd.advice.iter().map(|advice| {
         let (what, remedy) = advice.split_once(": ").unwrap_or((advice, "see spec/operations.md"));
         Warning { part: Part::Etcd, what: what.to_owned(), remedy: remedy.to_owned() }
-    };
-    etcd.advice.iter().map(warning).collect()
+    })
+}
+
+/// What is missing for the VIP to be let go of within milliseconds when the daemon freezes.
+fn fence(state: &ObservedState) -> Option<Warning> {
+    let ObservedState::Present(state) = state else { return None };
+    let problem = state.fence_problem.as_ref()?;
+    Some(Warning {
+        part: Part::Vrrp,
+        what: format!("a frozen daemon would hold the VIP until its address lifetime ends: {problem}"),
+        remedy: "'journalctl -u quorate-vrrpd' names what is missing (nftables in the image, usually); the VIP works \
+                 without it"
+            .into(),
+    })
 }
 
 fn router(state: &ObservedState) -> Option<&RouterState> {

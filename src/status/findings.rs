@@ -125,11 +125,19 @@ pub fn findings(status: &Status, now: Timestamp) -> Vec<Finding> {
 
 /// A document older than this was not renewed: the timer comes 60 s to 80 s after the end of a run
 /// (`quorate-reconcile.timer`), so two periods were missed.
-pub const STALE_AFTER_S: i64 = 180;
+const STALE_AFTER_S: i64 = 180;
+
+/// Whether the document is too old to be believed. One that says what is under way, and until when, speaks for the
+/// whole of that time: a wait with nothing new to tell does not rewrite it.
+pub fn is_stale(status: &Status, now: Timestamp) -> bool {
+    let deadline = status.activity.as_ref().and_then(|activity| activity.deadline);
+    let spoken_for = deadline.map_or(status.at, |deadline| deadline.max(status.at));
+    elapsed::seconds(spoken_for, now) > STALE_AFTER_S
+}
 
 fn stale(status: &Status, now: Timestamp) -> Option<Finding> {
     let age_s = elapsed::seconds(status.at, now);
-    (age_s > STALE_AFTER_S).then(|| Finding {
+    is_stale(status, now).then(|| Finding {
         verdict: Verdict::Unknown,
         part: None,
         what: format!("reconcile has not reported for {}", elapsed::words(age_s)),

@@ -1,6 +1,6 @@
 //! The status document for people: one screen, the answer first, what to do about it last.
 
-use super::findings::{Finding, STALE_AFTER_S, Verdict, findings, verdict};
+use super::findings::{Finding, Verdict, findings, is_stale, verdict};
 use super::{Certificate, EtcdStatus, Health, MasterStatus, MemberRole, Phase, Status, VipStatus, VrrpRole, elapsed};
 use jiff::Timestamp;
 use std::fmt::{self, Write};
@@ -137,7 +137,7 @@ fn host(status: &Status, now: Timestamp, paint: Paint) -> String {
         Phase::Failed => paint.tone(Tone::Bad, "failed"),
     };
     let age_s = elapsed::seconds(status.at, now);
-    let tone = if age_s > STALE_AFTER_S { Tone::Bad } else { Tone::Faint };
+    let tone = if is_stale(status, now) { Tone::Bad } else { Tone::Faint };
     format!("{name}, {phase}, {}", paint.tone(tone, &format!("seen {} ago", elapsed::words(age_s))))
 }
 

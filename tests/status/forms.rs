@@ -103,3 +103,13 @@ fn a_document_that_is_not_renewed_becomes_unknown_once() {
     assert_eq!(changes((&case.status, now()), (&case.status, later)), ["fine → unknown"]);
     assert_eq!(changes((&case.status, later), (&case.status, later)), Vec::<String>::new());
 }
+
+#[test]
+fn a_wait_with_a_deadline_keeps_its_document_fresh_until_then() {
+    let status = named("unformed-waiting").status;
+    let deadline = status.activity.as_ref().and_then(|activity| activity.deadline).unwrap();
+    let after = |minutes| deadline + jiff::SignedDuration::from_mins(minutes);
+    assert_eq!(verdict(&status, after(-1)), Verdict::Waiting);
+    assert_eq!(verdict(&status, after(2)), Verdict::Waiting);
+    assert_eq!(verdict(&status, after(4)), Verdict::Unknown);
+}
