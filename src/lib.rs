@@ -32,6 +32,7 @@ pub mod pki;
 pub mod plan;
 pub mod quorum;
 pub mod reconcile;
+pub mod report;
 pub mod status;
 pub mod systemd;
 pub mod trust;

@@ -42,6 +42,9 @@ const DRIVERS: &[&str] = &[
     "network::kernel",
     "pki::host",
     "pki::workshop",
+    "report::gather",
+    "report::journal",
+    "report::units",
     "systemd::bus",
     "trust::agent",
     "trust::host",
@@ -88,6 +91,7 @@ const NEIGHBOURS: &[(&str, &[&str])] = &[
     ("vrrp", &["manifest", "systemd", "network"]),
     ("etcd", &["manifest", "pki", "quorum", "systemd"]),
     ("status", &["etcd", "manifest", "network", "pki", "quorum", "vrrp"]),
+    ("report", &[]),
     ("reconcile", &["etcd", "manifest", "network", "pki", "quorum", "status", "systemd", "trust", "vrrp"]),
 ];
 

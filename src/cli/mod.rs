@@ -4,6 +4,7 @@
 //! `--json` for programs) and returns how it ended; an error travels up to `main`, the only place that prints an
 //! error chain and the only place that exits. `anyhow` is used here and nowhere below.
 
+pub mod bundle;
 pub mod check;
 pub mod completions;
 pub mod diff;
@@ -64,6 +65,8 @@ pub enum Verb {
     Reconcile(reconcile::ReconcileArgs),
     /// Show how this host and the cluster stand, and what to do about it
     Status(status::StatusArgs),
+    /// Collect what somebody else needs to see of this host in one archive, without secrets
+    Report(bundle::ReportArgs),
     /// Check a manifest and sign it, as 'ssh-keygen -Y sign -n quorate-manifest' does
     Sign(sign::SignArgs),
     /// Tell whether a host with these trust files would accept a signed manifest
@@ -94,6 +97,7 @@ impl Cli {
             Verb::Plan(args) => plan::run(&args),
             Verb::Reconcile(args) => reconcile::run(&args),
             Verb::Status(args) => status::run(&args),
+            Verb::Report(args) => bundle::run(&args),
             Verb::Sign(args) => sign::run(&args),
             Verb::Verify(args) => verify::run(&args),
             Verb::Tolerance(args) => tolerance::run(&args),

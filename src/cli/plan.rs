@@ -55,6 +55,14 @@ pub fn run(args: &PlanArgs) -> Result<Exit> {
     Ok(exit_of(&story))
 }
 
+/// The JSON form, for who prints it elsewhere.
+///
+/// # Errors
+/// As [`run`].
+pub(super) async fn as_json(paths: &Paths) -> Result<serde_json::Value> {
+    Ok(in_json(&story(paths).await?))
+}
+
 async fn story(paths: &Paths) -> Result<Story> {
     let intake = intake(paths, trust::host::clock(paths), Mode::DryRun)?;
     let accepted = run::accepted(&intake.change);
