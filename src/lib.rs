@@ -10,7 +10,7 @@
 //! | 3 shells | [`reconcile`], [`vrrp::driver`] | drive decisions against the world |
 //! | 2 drivers | files named for the world they touch (`kernel`, `bus`, `client`, `store`, `socket`, …) | I/O, nothing to decide |
 //! | 1 decisions | every other file | pure: values and time in, values out |
-//! | 0 words | [`ident`], [`plan`], [`file`], [`paths`] | name things |
+//! | 0 words | [`ident`], [`plan`], [`file`], [`paths`], [`message`] | name things |
 //!
 //! Invariants that hold everywhere:
 //! - Only a [`trust::Verified`] manifest can become a desired state.
@@ -26,6 +26,7 @@ pub mod ident;
 pub mod image;
 pub mod journal;
 pub mod manifest;
+pub mod message;
 pub mod network;
 pub mod paths;
 pub mod pki;

@@ -18,7 +18,7 @@ enum Floor {
 }
 
 /// Modules that name things for everybody.
-const WORDS: &[&str] = &["ident", "plan", "file", "paths"];
+const WORDS: &[&str] = &["ident", "plan", "file", "paths", "message"];
 
 /// Drivers that belong to no subject; every driver, shell and face may use them.
 const SERVICES: &[&str] = &["durable", "journal"];

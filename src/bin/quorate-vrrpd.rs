@@ -1,6 +1,7 @@
 //! `quorate-vrrpd`: the daemon that holds the VIP. Parses its arguments, sets up the log, runs, and says how it ended.
 
 use clap::{ArgGroup, Parser};
+use quorate::message::Message;
 use quorate::vrrp::driver;
 use quorate::vrrp::release::release;
 use std::error::Error;
@@ -64,7 +65,10 @@ fn main() -> ExitCode {
         );
         let (released, result) = release(&config);
         for address in &released.removed {
-            tracing::warn!("the daemon died holding {address}; it is taken off");
+            tracing::warn!(
+                message_id = Message::AddressReleased.id(),
+                "the daemon died holding {address}; it is taken off"
+            );
         }
         if released.resigned > 0 {
             tracing::warn!("resigned for {} virtual routers", released.resigned);

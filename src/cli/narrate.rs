@@ -4,6 +4,7 @@
 //! One line per fact: a wait that goes on is told once, and again only when its reason changes.
 
 use crate::journal::{self, Log};
+use crate::message::Message;
 use crate::plan::{Blocked, Hold, Plan};
 use crate::reconcile::apply::{Event, Failure};
 use crate::reconcile::{Action, chain};
@@ -47,24 +48,25 @@ impl Narrator {
             Event::Progress(text) => self.progress(text),
             Event::Done(step) => {
                 if self.log == Log::Journal {
-                    tracing::info!(quorate_step = %step.action, quorate_reason = %step.why, "done: {} ({})", step.action, step.why);
+                    tracing::info!(message_id = Message::Done.id(), quorate_step = %step.action, quorate_reason = %step.why, "done: {} ({})", step.action, step.why);
                 }
-                self.line(Tone::Good, "done", &step.action.to_string(), &step.why);
+                self.line(Tone::Good, Message::Done, &step.action.to_string(), &step.why);
             }
             Event::Failed(failure) => self.failed(failure),
         }
     }
 
     /// Tells something that is not part of a plan, such as a refused drop.
-    pub fn note(&mut self, tone: Tone, word: &str, text: &str) {
+    pub fn note(&mut self, message: Message, tone: Tone, text: &str) {
+        let message_id = message.id();
         if self.log == Log::Journal {
             match tone {
-                Tone::Bad => tracing::error!("{word}: {text}"),
-                Tone::Watch => tracing::warn!("{word}: {text}"),
-                Tone::Good | Tone::Faint | Tone::Strong => tracing::info!("{word}: {text}"),
+                Tone::Bad => tracing::error!(message_id, "{message}: {text}"),
+                Tone::Watch => tracing::warn!(message_id, "{message}: {text}"),
+                Tone::Good | Tone::Faint | Tone::Strong => tracing::info!(message_id, "{message}: {text}"),
             }
         }
-        self.line(tone, word, text, "");
+        self.line(tone, message, text, "");
     }
 
     fn planned(&mut self, plan: &Plan<Action>) {
@@ -82,20 +84,21 @@ impl Narrator {
     pub fn blocked(&self, blocked: &Blocked) {
         let (what, why) = (format!("{}: {}", blocked.part, blocked.what), &blocked.why);
         let unblock = &blocked.unblock;
-        let (tone, word) = match blocked.hold {
-            Hold::Refused => (Tone::Bad, "refused"),
-            Hold::Waiting => (Tone::Watch, "waiting"),
+        let (tone, message) = match blocked.hold {
+            Hold::Refused => (Tone::Bad, Message::Refused),
+            Hold::Waiting => (Tone::Watch, Message::Waiting),
         };
+        let message_id = message.id();
         match (self.log, blocked.hold) {
             (Log::Journal, Hold::Refused) => {
-                tracing::error!(quorate_reason = %why, "refused: {what} ({why}; unblocked by: {unblock})");
+                tracing::error!(message_id, quorate_reason = %why, "{message}: {what} ({why}; unblocked by: {unblock})");
             }
             (Log::Journal, Hold::Waiting) => {
-                tracing::warn!(quorate_reason = %why, "waiting: {what} ({why}; unblocked by: {unblock})");
+                tracing::warn!(message_id, quorate_reason = %why, "{message}: {what} ({why}; unblocked by: {unblock})");
             }
             (Log::Stderr, _) => {}
         }
-        self.line(tone, word, &what, &format!("{why}; unblocked by: {unblock}"));
+        self.line(tone, message, &what, &format!("{why}; unblocked by: {unblock}"));
     }
 
     fn progress(&mut self, text: &str) {
@@ -105,24 +108,24 @@ impl Narrator {
         text.clone_into(&mut self.last_progress);
         systemd_status(text);
         if self.log == Log::Journal {
-            tracing::info!("{text}");
+            tracing::info!(message_id = Message::Waiting.id(), "{text}");
         }
-        self.line(Tone::Watch, "waiting", text, "");
+        self.line(Tone::Watch, Message::Waiting, text, "");
     }
 
     fn failed(&mut self, failure: &Failure) {
         let (step, causes) = (&failure.step.action, chain(&failure.error));
         if self.log == Log::Journal {
-            tracing::error!(quorate_step = %step, quorate_reason = %causes, "failed: {step} ({causes})");
+            tracing::error!(message_id = Message::Failed.id(), quorate_step = %step, quorate_reason = %causes, "failed: {step} ({causes})");
         }
-        self.line(Tone::Bad, "failed", &step.to_string(), &causes);
+        self.line(Tone::Bad, Message::Failed, &step.to_string(), &causes);
     }
 
-    fn line(&self, tone: Tone, word: &str, text: &str, why: &str) {
+    fn line(&self, tone: Tone, message: Message, text: &str, why: &str) {
         let Some(paint) = self.lines else { return };
         let seconds = paint.tone(Tone::Faint, &format!("{:6.1}s", self.started.elapsed().as_secs_f32()));
         let why = if why.is_empty() { String::new() } else { paint.tone(Tone::Faint, &format!("  {why}")) };
-        let line = format!("{seconds} {} {text}{why}", paint.tone(tone, &format!("{word:>9}")));
+        let line = format!("{seconds} {} {text}{why}", paint.tone(tone, &format!("{message:>9}")));
         match self.log {
             Log::Stderr => eprintln!("{line}"),
             Log::Journal => println!("quorate: {line}"),

@@ -3,6 +3,7 @@
 use super::Exit;
 use super::narrate::Narrator;
 use crate::manifest::intake::{Class, Intake, Refused};
+use crate::message::Message;
 use crate::paths::Paths;
 use crate::reconcile::lock::LockError;
 use crate::reconcile::run::{self, Options, Outcome, RunError, Told};
@@ -54,11 +55,11 @@ pub fn run(args: &ReconcileArgs) -> Result<Exit> {
 fn tell(narrator: &mut Narrator, told: &Told<'_>) {
     match told {
         Told::LockedBy(holder) => {
-            narrator.note(Tone::Watch, "waiting", &format!("for another reconcile (process {holder})"));
+            narrator.note(Message::Waiting, Tone::Watch, &format!("for another reconcile (process {holder})"));
         }
         Told::Intake(intake) => tell_intake(narrator, intake),
         Told::Blocked(blocked) => narrator.blocked(blocked),
-        Told::Ignored(what) => narrator.note(Tone::Watch, "note", what),
+        Told::Ignored(what) => narrator.note(Message::Note, Tone::Watch, what),
         Told::Event(event) => narrator.tell(event),
     }
 }
@@ -66,32 +67,33 @@ fn tell(narrator: &mut Narrator, told: &Told<'_>) {
 fn tell_intake(narrator: &mut Narrator, intake: &Intake) {
     if let (Some(accepted), Some(in_force)) = (run::accepted(&intake.change), &intake.in_force) {
         let signers = in_force.signers.join(", ");
-        narrator.note(Tone::Good, "accepted", &format!("{accepted}: {}, signed by {signers}", in_force.origin));
-        in_force.warnings.iter().for_each(|warning| narrator.note(Tone::Watch, "warning", warning));
+        narrator.note(Message::Accepted, Tone::Good, &format!("{accepted}: {}, signed by {signers}", in_force.origin));
+        in_force.warnings.iter().for_each(|warning| narrator.note(Message::Note, Tone::Watch, warning));
     }
-    intake.notes.iter().for_each(|note| narrator.note(Tone::Watch, "note", note));
+    intake.notes.iter().for_each(|note| narrator.note(Message::Note, Tone::Watch, note));
     for refused in &intake.refused {
-        let (tone, word) = match refused.class {
-            Class::Stale => (Tone::Faint, "stale"),
-            Class::NotTrusted | Class::Invalid | Class::Unsafe => (Tone::Bad, "refused"),
+        let (message, tone) = match refused.class {
+            // What was overtaken lies in a drop directory for ever; that is no fault.
+            Class::Stale => (Message::Note, Tone::Faint),
+            Class::NotTrusted | Class::Invalid | Class::Unsafe => (Message::DropRefused, Tone::Bad),
         };
-        narrator.note(tone, word, &format!("{}: {}", refused.origin, refused.why));
+        narrator.note(message, tone, &format!("{}: {}", refused.origin, refused.why));
     }
 }
 
 fn conclude(narrator: &mut Narrator, outcome: &Outcome) {
-    let (tone, word) = match outcome.status.phase {
-        Phase::Converged => (Tone::Good, "converged"),
-        Phase::Converging | Phase::Waiting | Phase::NoManifest => (Tone::Watch, "waiting"),
-        Phase::Refused => (Tone::Bad, "refused"),
-        Phase::Failed => (Tone::Bad, "failed"),
+    let (message, tone) = match outcome.status.phase {
+        Phase::Converged => (Message::Converged, Tone::Good),
+        Phase::Converging | Phase::Waiting | Phase::NoManifest => (Message::Waiting, Tone::Watch),
+        Phase::Refused => (Message::Refused, Tone::Bad),
+        Phase::Failed => (Message::Failed, Tone::Bad),
     };
     let manifest = outcome.status.manifest.as_ref();
     let text = manifest.map_or_else(
         || "no manifest in force".to_owned(),
         |manifest| format!("{} generation {}", manifest.cluster, manifest.generation),
     );
-    narrator.note(tone, word, &text);
+    narrator.note(message, tone, &text);
 }
 
 /// The worst of what happened: a failure outweighs a refused drop, and that one a host that is fine with the manifest

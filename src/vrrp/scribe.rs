@@ -12,6 +12,7 @@ use super::packet::{Discard, Remark};
 use super::state::{RouterState, State};
 use crate::durable;
 use crate::ident::{Digest, Vrid};
+use crate::message::Message;
 use sd_notify::NotifyState;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -236,6 +237,7 @@ impl Scribe {
                 record.transitions += 1;
                 desk.changed = true;
                 tracing::info!(
+                    message_id = Message::RouterMoved.id(),
                     vrid = record.vrid.octet(),
                     link = record.link,
                     "virtual router {} on {}: {from:?} -> {to:?} ({why:?})",
