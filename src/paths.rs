@@ -53,6 +53,8 @@ paths! {
     timesync_synchronized: "run/systemd/timesync/synchronized",
     /// A manifest baked into the image (optional; its signature beside it with `.sig`).
     baked_manifest: "usr/lib/quorate/manifest.yaml",
+    /// The credentials that the hypervisor, firmware or boot loader passed to this system (systemd-creds(1)).
+    system_credentials: "run/credentials/@system",
     /// Volatile drop directory.
     run_drop: "run/quorate/drop",
     /// Drop directory for provisioning.
@@ -77,6 +79,8 @@ paths! {
     state: "var/lib/quorate",
     /// Accepted manifests, content-addressed, with the link `current`.
     manifests: "var/lib/quorate/manifests",
+    /// Accepted trust files, `VERSION.yaml` with `VERSION.yaml.sig`.
+    trust_files: "var/lib/quorate/trust",
     /// Highest accepted generation and its digest.
     ratchet: "var/lib/quorate/highwater.json",
     /// Genesis and membership markers, outside the etcd data directory.

@@ -68,6 +68,7 @@ const DRIVERS: &[&str] = &[
 /// Shells drive decisions against the world. `reconcile/plan` is none: it joins the subjects' plans, and is pure.
 const SHELLS: &[&str] = &[
     "manifest::intake",
+    "manifest::intake::rotate",
     "reconcile::account",
     "reconcile::apply",
     "reconcile::input",

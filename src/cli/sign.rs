@@ -4,9 +4,11 @@
 
 use super::{Exit, report};
 use crate::durable;
-use crate::trust::MANIFEST_NAMESPACE;
+use crate::ident::Digest;
 use crate::trust::envelope::Envelope;
+use crate::trust::rotation::{self, RotationError};
 use crate::trust::signing::Key;
+use crate::trust::{MANIFEST_NAMESPACE, TRUST_NAMESPACE};
 use anyhow::{Context, Result, bail};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -20,6 +22,9 @@ pub struct SignArgs {
     /// OpenSSH private key (Ed25519 or ECDSA P-256), or the '.pub' of a key that ssh-agent holds
     #[arg(long, value_name = "KEY")]
     key: PathBuf,
+    /// FILE is a trust file ('kind: TrustRoot'): the keys in force and its own keys have to sign it
+    #[arg(long)]
+    trust_file: bool,
     /// Add a signature beside those of others
     #[arg(long)]
     append: bool,
@@ -33,40 +38,59 @@ pub struct SignArgs {
 /// # Errors
 /// When a file cannot be used or the key cannot sign.
 pub fn run(args: &SignArgs) -> Result<Exit> {
+    if args.trust_file {
+        let bytes = report::read(&args.file)?;
+        let file = args.file.display().to_string();
+        let root = match rotation::parse(&file, &bytes) {
+            Ok(root) => root,
+            Err(RotationError::Invalid(findings)) => return Ok(report::refuse(&findings, args.json)),
+            Err(error) => return Err(error).with_context(|| format!("'{file}'")).context(Exit::Invalid),
+        };
+        let (signers, needed) = (root.keyring.signers().len(), root.keyring.threshold());
+        if signers < needed {
+            bail!("'{file}' wants {needed} signatures and names {signers} signers; nothing could ever be accepted");
+        }
+        let what = json!({ "version": root.version, "digest": Digest::of(&bytes) });
+        return sign(args, &bytes, TRUST_NAMESPACE, &format!("version {}", root.version), what);
+    }
     let (bytes, parsed) = report::manifest(&args.file)?;
     let parsed = match parsed {
         Ok(parsed) => parsed,
         Err(findings) => return Ok(report::refuse(&findings, args.json)),
     };
+    let manifest = &parsed.manifest;
+    let findings = parsed.warnings.to_json();
+    let what = json!({ "generation": manifest.generation, "digest": manifest.digest, "findings": findings });
+    if !args.json {
+        report::print(&parsed.warnings);
+    }
+    sign(args, &bytes, MANIFEST_NAMESPACE, &format!("generation {}", manifest.generation), what)
+}
+
+/// Signs bytes that were checked, and reports.
+fn sign(args: &SignArgs, bytes: &[u8], namespace: &str, which: &str, mut what: serde_json::Value) -> Result<Exit> {
     let mut key = key(&args.key)?;
     let envelope = key
-        .sign(MANIFEST_NAMESPACE, &bytes)
+        .sign(namespace, bytes)
         .with_context(|| format!("cannot sign with '{}'", args.key.display()))
         .context(Exit::Usage)?;
     let path = signature_path(&args.file);
-    let mut text = beside(&path, &bytes, &envelope, args.append).context(Exit::Usage)?;
+    let mut text = beside(&path, bytes, &envelope, args.append).context(Exit::Usage)?;
     text.push_str(&envelope.to_text()?);
     durable::replace(&path, text.as_bytes(), 0o644, None)?;
     let signatures = Envelope::read_all(&text)?.len();
-    let manifest = &parsed.manifest;
     if args.json {
-        report::print_json(&json!({
-            "verdict": Exit::Fine.to_string(),
-            "signature": path,
-            "signatures": signatures,
-            "key": envelope.fingerprint(),
-            "generation": manifest.generation,
-            "digest": manifest.digest,
-            "findings": parsed.warnings.to_json(),
-        }));
+        what["verdict"] = json!(Exit::Fine.to_string());
+        what["signature"] = json!(path);
+        what["signatures"] = json!(signatures);
+        what["key"] = json!(envelope.fingerprint());
+        report::print_json(&what);
         return Ok(Exit::Fine);
     }
-    report::print(&parsed.warnings);
     println!(
-        "{}: generation {}, digest {}, signed by {}{}",
+        "{}: {which}, digest {}, signed by {}{}",
         path.display(),
-        manifest.generation,
-        manifest.digest.short(),
+        Digest::of(bytes).short(),
         envelope.fingerprint(),
         if signatures > 1 { format!(", {signatures} signatures") } else { String::new() },
     );

@@ -43,7 +43,7 @@ pub fn run(args: &VerifyArgs) -> Result<Exit> {
     let signature = args.signature.clone().unwrap_or_else(|| sign::signature_path(&args.file));
     let list = args.trust.clone().unwrap_or_else(|| Paths::default().allowed_signers());
     let trusted = String::from_utf8_lossy(&report::read(&list)?).into_owned();
-    let policy = Policy { threshold: usize::from(args.threshold), user_verification: false };
+    let policy = Policy { threshold: usize::from(args.threshold), user_verification: false, ..Policy::default() };
     let keyring = Keyring::parse(&trusted, policy);
     for line in keyring.spoiled() {
         eprintln!("quorate: {}: {line}", list.display());

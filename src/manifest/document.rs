@@ -8,7 +8,8 @@
 use super::scalar::{Cidr, Fingerprint, HexId, HostName, HttpUrl, HttpsUrl, Milliseconds, Socket, SystemUuid};
 use super::{Environment, Transport};
 use crate::ident::{ClusterId, ClusterName, Digest, LinkLabel, Mac, MachineId, NodeName};
-use crate::yaml::read::{Bounded, Bounds, Written, object};
+use crate::yaml::object::object;
+use crate::yaml::read::{Bounded, Bounds, Written};
 use std::net::IpAddr;
 
 object! {

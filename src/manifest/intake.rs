@@ -7,15 +7,19 @@
 //! [`choose`] is the decision, pure; [`intake`] reads and, in [`Mode::Store`], keeps what was chosen.
 
 use super::Manifest;
+mod rotate;
+
 use super::parse::{Parsed, parse};
 use super::source::{self, Candidate, Origin};
 use super::succession::{self, SuccessionError};
-use crate::ident::Generation;
+use crate::durable::DurableError;
+use crate::ident::{Digest, Generation};
 use crate::paths::Paths;
 use crate::trust::clock::Clock;
-use crate::trust::host::{self, ImageError};
+use crate::trust::host::{self, ImageError, Roots};
 use crate::trust::keyring::Keyring;
 use crate::trust::rollback::{self, Admission, HighWater, RollbackError};
+use crate::trust::rotation::Root;
 use crate::trust::store::{self, Record, StoreError, Stored};
 use crate::trust::{self, Purpose, TrustError, Verified};
 use crate::yaml::finding::{Findings, Weight};
@@ -105,6 +109,9 @@ pub enum IntakeError {
     /// What this host accepted earlier cannot be read or added to.
     #[error("the accepted manifests are out of reach")]
     Store(#[from] StoreError),
+    /// An accepted trust file cannot be kept.
+    #[error("the trust file cannot be stored")]
+    Trust(#[from] DurableError),
 }
 
 /// A candidate that is signed and valid, by itself.
@@ -130,49 +137,21 @@ struct Choice {
 /// When the trust files of the image or this host's own store cannot be read or written. What was dropped never causes
 /// one: it is refused.
 pub fn intake(paths: &Paths, clock: Clock, mode: Mode) -> Result<Intake, IntakeError> {
-    let keyring = host::keyring(paths)?;
+    let (roots, mut refused) = rotate::rotate(host::roots(paths)?, paths, clock, mode)?;
+    let keyring = &roots.current.keyring;
     let mark = store::high_water(paths)?;
     let least = host::least_generation(paths)?;
     let mut notes: Vec<String> =
         keyring.spoiled().iter().map(|line| format!("{}: {line}", paths.allowed_signers().display())).collect();
-    let mut refused = Vec::new();
 
-    let in_force = match store::current(paths)? {
-        None => None,
-        Some(stored) => {
-            let origin = Origin::Accepted(paths.manifests().join("current").join(source::DROPPED_MANIFEST));
-            let found = stored.record.as_ref().map_or_else(|| origin.to_string(), |record| record.origin.clone());
-            match open(&origin, found, &stored, &keyring, Purpose::InForce) {
-                Ok(in_force) => Some(in_force),
-                Err((class, why)) => {
-                    refused.push(Refused { origin, class, why });
-                    None
-                }
-            }
-        }
-    };
-    let clock = in_force.as_ref().map_or(clock, |in_force| clock.not_before(in_force.manifest.get().issued_at));
+    let kept = kept(paths, &roots, &mut refused)?;
+    let accepted = kept.as_ref().map(|kept| kept.in_force.manifest.get());
+    let clock = accepted.map_or(clock, |manifest| clock.not_before(manifest.issued_at));
     if !clock.trusted {
         notes
             .push(format!("nobody vouches for the clock of this host (it says {}); expiry is judged by it", clock.now));
     }
-
-    let (candidates, broken) = source::discover(paths);
-    refused.extend(broken.into_iter().map(|broken| Refused {
-        origin: broken.origin,
-        class: Class::NotTrusted,
-        why: chain(&broken.error),
-    }));
-    let mut offers: Vec<Offer> = Vec::new();
-    for Candidate { origin, bytes, signature } in candidates {
-        let stored = Stored { bytes, signature, record: None };
-        match open(&origin, origin.to_string(), &stored, &keyring, Purpose::NewInput(&clock)) {
-            Ok(in_force) => offers.push(Offer { origin, stored, in_force }),
-            Err((class, why)) => refused.push(Refused { origin, class, why }),
-        }
-    }
-
-    let accepted = in_force.as_ref().map(|in_force| in_force.manifest.get());
+    let mut offers = offers(paths, keyring, &clock, accepted, &mut refused);
     let offered: Vec<&Manifest> = offers.iter().map(|offer| offer.in_force.manifest.get()).collect();
     let choice = choose(accepted, highest(mark, accepted).as_ref(), &offered, least, keyring.threshold(), &clock);
     refused.extend(choice.refused.iter().map(|(at, class, why)| Refused {
@@ -182,17 +161,89 @@ pub fn intake(paths: &Paths, clock: Clock, mode: Mode) -> Result<Intake, IntakeE
     }));
     refused.sort_by(|one, other| one.origin.cmp(&other.origin));
 
-    let Some((at, _)) = choice.accepted else {
-        return Ok(Intake { in_force, change: Change::Nothing, refused, notes });
+    let keep = |offer: Offer| -> Result<InForce, IntakeError> {
+        if mode == Mode::Store {
+            let record = Record { origin: offer.origin.to_string(), accepted_at: clock.now };
+            let mark = offer.in_force.manifest.get().mark();
+            store::accept(paths, &mark, &Stored { record: Some(record), ..offer.stored })?;
+        }
+        Ok(offer.in_force)
     };
-    let offer = offers.swap_remove(at);
-    let manifest = offer.in_force.manifest.get();
-    let change = Change::Accepted { from: accepted.map(|before| before.generation), to: manifest.generation };
-    if mode == Mode::Store {
-        let record = Record { origin: offer.origin.to_string(), accepted_at: clock.now };
-        store::accept(paths, &manifest.mark(), &Stored { record: Some(record), ..offer.stored })?;
+    if let Some((at, _)) = choice.accepted {
+        let change = Change::Accepted { from: accepted.map(|before| before.generation), to: offered[at].generation };
+        let in_force = Some(keep(offers.swap_remove(at))?);
+        return Ok(Intake { in_force, change, refused, notes });
     }
-    Ok(Intake { in_force: Some(offer.in_force), change, refused, notes })
+    let Some(kept) = kept else { return Ok(Intake { in_force: None, change: Change::Nothing, refused, notes }) };
+    let mut in_force = kept.in_force;
+    if kept.trust_version < roots.current.version {
+        // The same manifest, signed again by a key that is trusted now, takes the place of the old signature.
+        match offers.iter().position(|offer| offer.in_force.manifest.get().digest == in_force.manifest.get().digest) {
+            Some(at) => in_force = keep(offers.swap_remove(at))?,
+            None => notes.push(format!(
+                "the manifest in force was signed under version {} of the trust, {} is in force; sign it again",
+                kept.trust_version, roots.current.version
+            )),
+        }
+    }
+    Ok(Intake { in_force: Some(in_force), change: Change::Nothing, refused, notes })
+}
+
+/// What was accepted earlier.
+struct Kept {
+    in_force: InForce,
+    /// The newest version of the trust whose keys signed it.
+    trust_version: u64,
+}
+
+/// Opens what was accepted earlier, with the keys that were trusted then: taking a key away stops new input, and does
+/// not take down what it signed.
+fn kept(paths: &Paths, roots: &Roots, refused: &mut Vec<Refused>) -> Result<Option<Kept>, IntakeError> {
+    let Some(stored) = store::current(paths)? else { return Ok(None) };
+    let origin = Origin::Accepted(paths.manifests().join("current").join(source::DROPPED_MANIFEST));
+    let found = stored.record.as_ref().map_or_else(|| origin.to_string(), |record| record.origin.clone());
+    let open = |root: &Root| {
+        open(&origin, found.clone(), &stored, &root.keyring, Purpose::InForce)
+            .map(|in_force| Kept { in_force, trust_version: root.version })
+    };
+    match open(&roots.current) {
+        Ok(kept) => Ok(Some(kept)),
+        Err((class, why)) => {
+            let earlier = roots.earlier.iter().rev().find_map(|root| open(root).ok());
+            if earlier.is_none() {
+                refused.push(Refused { origin, class, why });
+            }
+            Ok(earlier)
+        }
+    }
+}
+
+/// Everything that was found, is signed and is valid by itself, in the order of precedence.
+fn offers(
+    paths: &Paths,
+    keyring: &Keyring,
+    clock: &Clock,
+    accepted: Option<&Manifest>,
+    refused: &mut Vec<Refused>,
+) -> Vec<Offer> {
+    let (candidates, broken) = source::discover(paths);
+    refused.extend(broken.into_iter().map(|broken| Refused {
+        origin: broken.origin,
+        class: Class::NotTrusted,
+        why: chain(&broken.error),
+    }));
+    let mut offers = Vec::new();
+    for Candidate { origin, bytes, signature } in candidates {
+        let in_force = accepted.is_some_and(|manifest| manifest.digest == Digest::of(&bytes));
+        let stored = Stored { bytes, signature, record: None };
+        match open(&origin, origin.to_string(), &stored, keyring, Purpose::NewInput(clock)) {
+            Ok(in_force) => offers.push(Offer { origin, stored, in_force }),
+            // A copy of what is in force, whose key has expired or was taken away since: nothing to repair.
+            Err(_) if in_force => {}
+            Err((class, why)) => refused.push(Refused { origin, class, why }),
+        }
+    }
+    offers
 }
 
 /// Verifies and then parses; nothing is parsed before.
@@ -205,7 +256,7 @@ fn open(
 ) -> Result<InForce, (Class, String)> {
     let file = origin.to_string();
     let signed = trust::verify(stored.bytes.clone(), &stored.signature, keyring, purpose)
-        .map_err(|error| (Class::NotTrusted, format!("{file}: {}", chain::<TrustError>(&error))))?;
+        .map_err(|error| (Class::NotTrusted, chain::<TrustError>(&error)))?;
     let mut warnings = Vec::new();
     let manifest = signed
         .bytes

@@ -1,9 +1,12 @@
 //! What the image and the kernel of this host say: whose signatures count, what is the least generation, what time it is.
 
+use super::Purpose;
 use super::clock::Clock;
 use super::keyring::Keyring;
 use super::policy::{self, Policy};
-use crate::ident::Generation;
+use super::rotation::{self, Root, RotationError};
+use crate::durable::{self, DurableError};
+use crate::ident::{Digest, Generation};
 use crate::paths::Paths;
 use jiff::Timestamp;
 use std::fs;
@@ -29,6 +32,15 @@ pub enum ImageError {
     /// A file cannot be read.
     #[error("the trust files of the image cannot be read")]
     Read(#[from] ReadError),
+    /// An accepted trust file does not follow the one before it.
+    #[error("the accepted trust file '{}' cannot be used; restore it, or boot an image with a newer trust", path.display())]
+    Rotation {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Box<RotationError>,
+    },
     /// The least generation of the image is not a number.
     #[error("'{}' has to hold one number, the least generation that is accepted", .0.display())]
     LeastGeneration(PathBuf),
@@ -41,13 +53,71 @@ pub enum ImageError {
 ///
 /// # Errors
 /// When a file is there and cannot be used: a broken policy is never taken for a weaker one.
-pub fn keyring(paths: &Paths) -> Result<Keyring, ImageError> {
+fn image_root(paths: &Paths) -> Result<Root, ImageError> {
     let policy = match text(&paths.trust_policy())? {
         Some(text) => policy::parse(&paths.trust_policy().display().to_string(), &text)
             .map_err(|findings| ImageError::Policy(Box::new(findings)))?,
         None => Policy::default(),
     };
-    Ok(Keyring::parse(&text(&paths.allowed_signers())?.unwrap_or_default(), policy))
+    let keyring = Keyring::parse(&text(&paths.allowed_signers())?.unwrap_or_default(), policy);
+    Ok(Root { version: policy.version, digest: None, keyring })
+}
+
+/// Whom this host trusts, and whom it trusted before.
+#[derive(Debug, Clone)]
+pub struct Roots {
+    /// The versions before, oldest first.
+    pub earlier: Vec<Root>,
+    /// The version in force.
+    pub current: Root,
+}
+
+impl Roots {
+    /// Puts the next version in force.
+    pub fn advance(&mut self, next: Root) {
+        self.earlier.push(std::mem::replace(&mut self.current, next));
+    }
+
+    /// Whether a trust file is one of these versions.
+    pub fn has(&self, digest: Digest) -> bool {
+        self.earlier.iter().chain([&self.current]).any(|root| root.digest == Some(digest))
+    }
+}
+
+/// The image's list and every accepted trust file after it.
+///
+/// # Errors
+/// When a file is there and cannot be used. A version that cannot be read is not skipped: it may have taken a key away.
+pub fn roots(paths: &Paths) -> Result<Roots, ImageError> {
+    let mut roots = Roots { earlier: Vec::new(), current: image_root(paths)? };
+    loop {
+        let file = trust_file(paths, roots.current.version + 1);
+        let Some(content) = text(&file)? else { return Ok(roots) };
+        let signature = text(&beside(&file))?.unwrap_or_default();
+        let next = rotation::succeed(&roots.current, content.as_bytes(), &signature, Purpose::InForce)
+            .map_err(|source| ImageError::Rotation { path: file, source: Box::new(source) })?;
+        roots.advance(next);
+    }
+}
+
+/// Keeps an accepted trust file.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn keep_root(paths: &Paths, version: u64, content: &[u8], signature: &str) -> Result<(), DurableError> {
+    let file = trust_file(paths, version);
+    durable::directory(&paths.trust_files(), 0o755)?;
+    // The signature first: a trust file without one would stop the next run.
+    durable::replace(&beside(&file), signature.as_bytes(), 0o644, None)?;
+    durable::replace(&file, content, 0o644, None)
+}
+
+fn trust_file(paths: &Paths, version: u64) -> PathBuf {
+    paths.trust_files().join(format!("{version}.yaml"))
+}
+
+fn beside(file: &Path) -> PathBuf {
+    file.with_extension("yaml.sig")
 }
 
 /// The least generation that the image accepts; it survives a wiped `/var`.
@@ -109,10 +179,10 @@ mod tests {
     fn a_broken_policy_is_not_a_weaker_one() {
         let root = tempfile::tempdir().unwrap();
         let paths = Paths::below(root.path());
-        assert!(keyring(&paths).unwrap().is_empty());
+        assert!(roots(&paths).unwrap().current.keyring.is_empty());
         fs::create_dir_all(paths.trust_policy().parent().unwrap()).unwrap();
         fs::write(paths.trust_policy(), "treshold: 2\n").unwrap();
-        assert!(matches!(keyring(&paths), Err(ImageError::Policy(_))));
+        assert!(matches!(roots(&paths), Err(ImageError::Policy(_))));
     }
 
     #[test]

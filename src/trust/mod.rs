@@ -2,18 +2,21 @@
 //!
 //! [`Verified`] is the seal of this folder: it can only be made here, by [`verify`], from raw bytes and enough
 //! signatures of trusted keys. [`envelope`] reads signatures, [`keyring`] says whose count and how many are needed,
+//! [`rotation`] how that changes,
 //! [`rollback`] says which generation may follow which, [`clock`] says what time it is at the very least;
 //! [`host`] reads what the image says of all this, and [`store`] keeps what was accepted.
 //!
 //! Nothing in this folder parses what was signed: by the time anybody does, the seal is on it.
 
 pub mod agent;
+mod allowed_signers;
 pub mod clock;
 pub mod envelope;
 pub mod host;
 pub mod keyring;
 pub mod policy;
 pub mod rollback;
+pub mod rotation;
 pub mod signing;
 pub mod store;
 
@@ -23,6 +26,9 @@ use keyring::{Keyring, Rejection};
 
 /// The namespace of manifest signatures: a signature made for another purpose is worth nothing here.
 pub const MANIFEST_NAMESPACE: &str = "quorate-manifest";
+
+/// The namespace of trust file signatures.
+pub const TRUST_NAMESPACE: &str = "quorate-trust";
 
 /// A value whose bytes were signed by enough trusted keys, or that was computed from such a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,10 +111,21 @@ pub fn verify(
     purpose: Purpose<'_>,
 ) -> Result<Signed, TrustError> {
     let envelopes = Envelope::read_all(signature_text).map_err(TrustError::Envelope)?;
+    seal(bytes, &envelopes, keyring, MANIFEST_NAMESPACE, purpose)
+}
+
+/// Puts the seal on `bytes` if enough trusted keys signed exactly these bytes for `namespace`.
+fn seal(
+    bytes: Vec<u8>,
+    envelopes: &[Envelope],
+    keyring: &Keyring,
+    namespace: &'static str,
+    purpose: Purpose<'_>,
+) -> Result<Signed, TrustError> {
     if keyring.is_empty() {
         return Err(TrustError::NobodyTrusted(keyring.spoiled().to_vec()));
     }
-    let tally = keyring.tally(&bytes, &envelopes, MANIFEST_NAMESPACE, purpose);
+    let tally = keyring.tally(&bytes, envelopes, namespace, purpose);
     let needed = keyring.threshold();
     if tally.valid.len() >= needed {
         return Ok(Signed { bytes: Verified(bytes), signers: tally.valid });

@@ -1,7 +1,8 @@
 //! `policy.yaml` beside the list of allowed signers: how many of them have to sign. Part of the image, like the list.
 
 use crate::yaml::finding::{Finding, Findings, Weight};
-use crate::yaml::read::{Bounded, Bounds, Read, Reader, object};
+use crate::yaml::object::object;
+use crate::yaml::read::{Bounded, Bounds, Read, Reader};
 use crate::yaml::{self, Value};
 
 object! {
@@ -11,6 +12,8 @@ object! {
         "threshold" threshold: Bounded<ThresholdBounds> = default("1"),
         /// Whether FIDO2 keys have to have checked a PIN or finger, beyond the touch that is always required.
         "userVerification" user_verification: bool = default("false"),
+        /// The version of the trust of this image; dropped trust files of this version and below are not used.
+        "version" version: Bounded<super::rotation::VersionBounds> = default("1"),
     }
 }
 
@@ -30,11 +33,13 @@ pub struct Policy {
     pub threshold: usize,
     /// Whether FIDO2 keys have to have verified their user.
     pub user_verification: bool,
+    /// The version of the image's trust; 1 for a list without a policy.
+    pub version: u64,
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { threshold: 1, user_verification: false }
+        Self { threshold: 1, user_verification: false, version: 1 }
     }
 }
 
@@ -58,6 +63,7 @@ pub fn parse(file: &str, text: &str) -> Result<Policy, Findings> {
         Some(document) if findings.is_empty() => Ok(Policy {
             threshold: document.threshold.map_or(1, |written| usize::try_from(written.value.number).unwrap_or(1)),
             user_verification: document.user_verification.is_some_and(|written| written.value),
+            version: document.version.map_or(1, |written| written.value.number),
         }),
         _ => Err(Findings::new(file, text, findings)),
     }
@@ -70,8 +76,8 @@ mod tests {
     #[test]
     fn a_policy_is_read_strictly_and_defaults_to_one_signature() {
         assert_eq!(parse("policy.yaml", "# nothing\n"), Ok(Policy::default()));
-        let strict = Policy { threshold: 2, user_verification: true };
-        assert_eq!(parse("policy.yaml", "threshold: 2\nuserVerification: true\n"), Ok(strict));
+        let strict = Policy { threshold: 2, user_verification: true, version: 3 };
+        assert_eq!(parse("policy.yaml", "threshold: 2\nuserVerification: true\nversion: 3\n"), Ok(strict));
         for bad in
             ["threshold: 0", "threshold: 17", "treshold: 2", "threshold: '2'", "[]", "threshold: 2\nthreshold: 1"]
         {

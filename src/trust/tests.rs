@@ -26,7 +26,7 @@ pub(crate) fn at(text: &str) -> Clock {
 }
 
 fn outcome(signature: &str, allowed: &str, threshold: usize, clock: Clock) -> Result<Vec<String>, String> {
-    let keyring = Keyring::parse(allowed, Policy { threshold, user_verification: false });
+    let keyring = Keyring::parse(allowed, Policy { threshold, user_verification: false, ..Policy::default() });
     let result = verify(BYTES.to_vec(), signature, &keyring, Purpose::NewInput(&clock));
     result.map(|signed| signed.signers).map_err(|error| {
         let source = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
@@ -215,7 +215,8 @@ fn a_security_key_counts_only_when_it_was_touched() {
     let judged = |flags: u8, user_verification: bool| {
         let (key, signature) = token_signature(4, flags);
         let public = ssh_key::PublicKey::from(key).to_openssh().unwrap();
-        let keyring = Keyring::parse(&format!("ops {public}\n"), Policy { threshold: 1, user_verification });
+        let keyring =
+            Keyring::parse(&format!("ops {public}\n"), Policy { threshold: 1, user_verification, ..Policy::default() });
         assert!(keyring.spoiled().is_empty(), "{:?}", keyring.spoiled());
         let clock = at(NOW);
         verify(BYTES.to_vec(), &signature, &keyring, Purpose::NewInput(&clock))

@@ -1,6 +1,6 @@
 //! YAML as people write it, read so that every mistake can be pointed at.
 //!
-//! [`Node`] is a document with the place of every key and value; [`read`] turns it into typed structs and collects
+//! [`Node`] is a document with the place of every key and value; [`read`] and [`object`] turn it into typed structs and collect
 //! *all* mistakes instead of stopping at the first; a [`finding`] is one of them, worded for the person who has to
 //! repair it. Serde's derived structs stop at their first error, so they are not used for documents that people write.
 //!
@@ -9,6 +9,7 @@
 //! machine id such as `1e10…` is not a number. Repeated keys are all kept in the [`Node`]: reading reports each.
 
 pub mod finding;
+pub mod object;
 pub mod read;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};

@@ -4,43 +4,50 @@ use crate::trust::tests::{at, key, line, sign};
 use std::fs;
 use std::path::PathBuf;
 
-const EXAMPLE: &str = include_str!("../../../spec/examples/three-masters.yaml");
+pub(super) const EXAMPLE: &str = include_str!("../../../spec/examples/three-masters.yaml");
 
 /// A host: a root with the trust files of its image.
-struct Host {
-    root: tempfile::TempDir,
+pub(super) struct Host {
+    pub(super) root: tempfile::TempDir,
 }
 
 impl Host {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let host = Self { root: tempfile::tempdir().unwrap() };
         host.write(&host.paths().allowed_signers(), &line(&key(1), "ops", ""));
         host
     }
 
-    fn paths(&self) -> Paths {
+    pub(super) fn paths(&self) -> Paths {
         Paths::below(self.root.path())
     }
 
-    fn write(&self, path: &PathBuf, content: &str) {
+    pub(super) fn write(&self, path: &PathBuf, content: &str) {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, content).unwrap();
     }
 
     fn lay(&self, path: &PathBuf, manifest: &str) {
+        self.lay_signed(path, manifest, 1);
+    }
+
+    fn lay_signed(&self, path: &PathBuf, manifest: &str, seed: u8) {
         self.write(path, manifest);
-        self.write(
-            &PathBuf::from(format!("{}.sig", path.display())),
-            &sign(&key(1), MANIFEST_NAMESPACE, manifest.as_bytes()),
-        );
+        let signature = sign(&key(seed), MANIFEST_NAMESPACE, manifest.as_bytes());
+        self.write(&PathBuf::from(format!("{}.sig", path.display())), &signature);
     }
 
     /// Drops a manifest with its signature.
     fn drop(&self, manifest: &str) {
-        self.lay(&self.paths().etc_drop().join("manifest.yaml"), manifest);
+        self.drop_signed(manifest, 1);
     }
 
-    fn run(&self, mode: Mode) -> Intake {
+    /// Drops a manifest with the signature of one of the test keys.
+    pub(super) fn drop_signed(&self, manifest: &str, seed: u8) {
+        self.lay_signed(&self.paths().etc_drop().join("manifest.yaml"), manifest, seed);
+    }
+
+    pub(super) fn run(&self, mode: Mode) -> Intake {
         intake(&self.paths(), at("2026-11-22T21:00:00Z"), mode).unwrap()
     }
 
@@ -65,11 +72,11 @@ impl Host {
     }
 }
 
-fn generation(number: u64) -> String {
+pub(super) fn generation(number: u64) -> String {
     EXAMPLE.replace("generation: 1", &format!("generation: {number}"))
 }
 
-fn in_force(intake: &Intake) -> Option<u64> {
+pub(super) fn in_force(intake: &Intake) -> Option<u64> {
     intake.in_force.as_ref().map(|in_force| in_force.manifest.get().generation.0)
 }
 
@@ -104,12 +111,22 @@ fn a_dry_run_says_what_would_be_accepted_and_changes_nothing() {
 fn the_highest_generation_wins_wherever_it_lies() {
     let host = Host::new();
     host.lay(&host.paths().baked_manifest(), &generation(1));
+    host.lay(&host.paths().system_credentials().join("quorate.manifest"), &generation(1));
     host.lay(&host.paths().run_drop().join("manifest.yaml"), &generation(2));
     host.lay(&host.paths().var_drop().join("manifest.yaml"), &generation(3));
     let result = host.run(Mode::Store);
     assert_eq!(in_force(&result), Some(3));
     assert!(result.refused.iter().all(|refused| !refused.needs_repair()), "{:?}", result.refused);
-    assert_eq!(result.refused.len(), 2);
+    assert_eq!(result.refused.len(), 3);
+}
+
+#[test]
+fn a_manifest_may_come_as_a_system_credential() {
+    let host = Host::new();
+    host.lay(&host.paths().system_credentials().join("quorate.manifest"), EXAMPLE);
+    let accepted = host.run(Mode::Store);
+    assert_eq!(in_force(&accepted), Some(1));
+    assert!(accepted.in_force.unwrap().origin.ends_with("run/credentials/@system/quorate.manifest"));
 }
 
 #[test]

@@ -12,8 +12,14 @@ use serde::Serialize;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+/// The system credential that carries a manifest; its signatures are `quorate.manifest.sig`.
+const CREDENTIAL: &str = "quorate.manifest";
+
 /// The manifest in a drop directory; its signatures lie beside it.
 pub const DROPPED_MANIFEST: &str = "manifest.yaml";
+
+/// A trust file in a drop directory; its signatures lie beside it.
+pub const DROPPED_TRUST: &str = "trust.yaml";
 
 /// Where something was found, in descending precedence. Precedence only breaks ties between equal manifests.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -23,6 +29,8 @@ pub enum Origin {
     Accepted(PathBuf),
     /// A drop directory.
     Drop(PathBuf),
+    /// A system credential: SMBIOS, fw_cfg, the boot partition, the container manager.
+    Credential(PathBuf),
     /// The image.
     Image(PathBuf),
 }
@@ -31,7 +39,7 @@ impl Origin {
     /// The manifest's path.
     pub fn path(&self) -> &Path {
         match self {
-            Origin::Accepted(path) | Origin::Drop(path) | Origin::Image(path) => path,
+            Origin::Accepted(path) | Origin::Drop(path) | Origin::Credential(path) | Origin::Image(path) => path,
         }
     }
 }
@@ -65,7 +73,17 @@ pub struct Broken {
 /// Looks into every source, in the order of precedence.
 pub fn discover(paths: &Paths) -> (Vec<Candidate>, Vec<Broken>) {
     let drops = paths.drops().map(|directory| Origin::Drop(directory.join(DROPPED_MANIFEST)));
-    let origins = drops.into_iter().chain([Origin::Image(paths.baked_manifest())]);
+    let credential = Origin::Credential(paths.system_credentials().join(CREDENTIAL));
+    let origins = drops.into_iter().chain([credential, Origin::Image(paths.baked_manifest())]);
+    read_all(origins)
+}
+
+/// Looks for trust files, in the drop directories only.
+pub fn discover_trust(paths: &Paths) -> (Vec<Candidate>, Vec<Broken>) {
+    read_all(paths.drops().map(|directory| Origin::Drop(directory.join(DROPPED_TRUST))))
+}
+
+fn read_all(origins: impl IntoIterator<Item = Origin>) -> (Vec<Candidate>, Vec<Broken>) {
     let (mut candidates, mut broken) = (Vec::new(), Vec::new());
     for origin in origins {
         match pair::read(origin.path()) {
