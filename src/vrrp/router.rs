@@ -191,3 +191,6 @@ fn outlets(config: &config::Router) -> Vec<Outlet> {
         |family| Outlet { family, addresses: config.addresses_of(family), destinations: config.destinations(family) };
     config.families().into_iter().map(outlet).collect()
 }
+
+#[cfg(test)]
+mod tests;

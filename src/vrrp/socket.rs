@@ -191,7 +191,8 @@ impl Port {
             }
             (Family::V6, ..) => Err(Discard::Header),
         };
-        Ok(Some(Received { datagram, at: received_at(stamp)? }))
+        let wall = Duration::from(clock_gettime(ClockId::CLOCK_REALTIME)?);
+        Ok(Some(Received { datagram, at: arrived(stamp, wall, now()?) }))
     }
 
     /// Sends one message from `source` to `destination`.
@@ -231,18 +232,15 @@ impl AsFd for Port {
     }
 }
 
-/// When a datagram with this kernel stamp arrived. The stamp is of the wall clock, so only its distance from now counts,
-/// and a clock that was set in between is taken for no distance at all.
-fn received_at(stamp: Option<Duration>) -> io::Result<Time> {
+/// When a datagram with this kernel stamp arrived, given both clocks now. The stamp is of the wall clock, so only its distance
+/// from now counts, and a clock that was set in between is taken for no distance at all (B6).
+fn arrived(stamp: Option<Duration>, wall: Duration, now: Time) -> Time {
     /// Longer than anything waits in a queue that is drained at every wake-up of a live host.
     const CREDIBLE: Duration = Duration::from_secs(60);
-    let now = now()?;
-    let Some(stamp) = stamp else { return Ok(now) };
-    let wall = Duration::from(clock_gettime(ClockId::CLOCK_REALTIME)?);
-    Ok(match wall.checked_sub(stamp) {
+    match stamp.and_then(|stamp| wall.checked_sub(stamp)) {
         Some(age) if age < CREDIBLE => now.before(age),
         _ => now,
-    })
+    }
 }
 
 /// The time of CLOCK_BOOTTIME.
@@ -315,4 +313,26 @@ pub fn lock_memory() -> io::Result<()> {
     // SAFETY: mlockall(2) takes flags only.
     let result = unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE | libc::MCL_ONFAULT) };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn b6_a_step_of_the_wall_clock_dates_no_datagram_wrongly() {
+        let now = Time::from_nanos(7_200_000_000_000);
+        let wall = Duration::from_secs(1_800_000_000);
+        let hour = Duration::from_secs(3600);
+        let two = Duration::from_millis(2);
+        for (stamp, expected) in [
+            (None, now),
+            (Some(wall - two), now.before(two)),
+            // Set forward and back by an hour since the kernel stamped it.
+            (Some(wall - hour), now),
+            (Some(wall + hour), now),
+        ] {
+            assert_eq!(arrived(stamp, wall, now), expected, "{stamp:?}");
+        }
+    }
 }

@@ -5,6 +5,8 @@
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
+mod codec;
+
 use quorate::manifest::parse::parse;
 use quorate::trust::envelope::Envelope;
 use quorate::trust::keyring::Keyring;

@@ -584,7 +584,8 @@ fn a_dual_stack_router_counts_either_family_and_breaks_ties_in_one() {
 fn every_event_in_every_state_leads_where_the_rfc_says() {
     use State::{Active as A, Backup as B, Initialize as I};
     type Event = fn(&mut Subject);
-    let events: [(&str, Event, [(State, &str); 3]); 12] = [
+    type Row = (&'static str, Event, [(State, &'static str); 3]);
+    let events: [Row; 12] = [
         ("link usable", |s| s.machine.handle_link(Subject::sources(), s.now), [(B, "M"), (B, ""), (A, "")]),
         ("obstacle", |s| s.machine.handle_obstacle(Obstacle::LinkDown), [(I, ""), (I, "M"), (I, "RM")]),
         ("stop", |s| s.machine.stop(), [(I, ""), (I, "M"), (I, "SRM")]),
