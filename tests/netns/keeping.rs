@@ -6,6 +6,7 @@ use crate::witness::Witness;
 use nix::sys::signal::Signal;
 use quorate::vrrp::machine::State;
 use serde_json::{Value, json};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 #[test]
@@ -173,4 +174,58 @@ fn b10_the_vip_is_never_a_source_address() {
     let link_local = lab.hosts[0].sh("ip route get fe80::12 dev eth0");
     assert!(!link_local.contains("src fe80::70:33"), "{link_local}");
     assert_eq!(lab.hosts[0].sh("ip addr show dev eth0").matches("noprefixroute").count(), 3);
+}
+
+#[test]
+fn b7_80_addresses_move_at_once_and_advertisements_stay_on_time() {
+    if !possible() {
+        return;
+    }
+    let mut lab = Lab::new(2);
+    let addresses: Vec<String> = (1..=80).map(|last| format!("10.10.0.{last}")).collect();
+    lab.start(&json!({ "addresses": addresses }));
+    let active = lab.settled();
+    lab.hosts[active].stop();
+    let other = &lab.hosts[1 - active];
+    other.comes_to(State::Active);
+    until_true("80 addresses", || other.sh("ip -o addr show dev eth0").matches("10.10.0.").count() == 80);
+    until_true("more advertisements", || other.router().is_some_and(|router| router.counters.sent >= 10));
+    assert_eq!(other.router().unwrap().transitions, 2, "{}", other.log());
+}
+
+#[test]
+fn b9_busy_processors_and_disks_cause_no_takeover_and_lateness_is_told() {
+    if !possible() {
+        return;
+    }
+    let mut lab = Lab::new(2);
+    lab.start(&json!({}));
+    let active = lab.settled();
+    for host in &lab.hosts {
+        // As the unit runs it.
+        host.sh(&format!("chrt --all-tasks --fifo --pid 20 {}", host.pid()));
+    }
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for number in 0..8 {
+            let (stop, place) = (&stop, lab.place.path().join(format!("load{number}")));
+            scope.spawn(move || {
+                while !stop.load(Ordering::Relaxed) {
+                    if number < 2 {
+                        let mut file = std::fs::File::create(&place).unwrap();
+                        std::io::Write::write_all(&mut file, &[7; 1 << 20]).unwrap();
+                        file.sync_all().unwrap();
+                    } else {
+                        std::hint::black_box((0..100_000_u64).fold(0, u64::wrapping_add));
+                    }
+                }
+            });
+        }
+        std::thread::sleep(Duration::from_secs(5));
+        stop.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(lab.settled(), active);
+    let router = lab.hosts[active].router().unwrap();
+    assert_eq!(router.transitions, 2, "{}", lab.hosts[active].log());
+    assert!(router.counters.latest_us > 0, "the greatest lateness is counted: {:?}", router.counters);
 }
