@@ -57,3 +57,23 @@ fn bash_offers_the_verbs() {
     let bash = Command::new("bash").args(["-c", &asked]).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&bash.stdout).trim(), "status", "{}", String::from_utf8_lossy(&bash.stderr));
 }
+
+#[test]
+fn install_places_what_man_and_completions_print() {
+    let tree = tempfile::tempdir().unwrap();
+    for directory in ["usr/bin", "usr/lib/systemd/system", "etc"] {
+        fs::create_dir_all(tree.path().join(directory)).unwrap();
+    }
+    fs::write(tree.path().join("usr/lib/os-release"), "ID=debian\n").unwrap();
+    let trust = tree.path().join("allowed_signers");
+    let key = "AAAAC3NzaC1lZDI1NTE5AAAAIHSEE5cKUKtKcEv+ClMIOLQGu0hjqRPpDyMsWAeWtSW4";
+    fs::write(&trust, format!("ops namespaces=\"quorate-manifest\" ssh-ed25519 {key}\n")).unwrap();
+    let root = tree.path().to_str().unwrap();
+    let vrrpd = env!("CARGO_BIN_EXE_quorate-vrrpd");
+    quorate(&["install", "--root", root, "--trust", trust.to_str().unwrap(), "--vrrpd", vrrpd]);
+    let placed = |path: &str| fs::read(tree.path().join(path)).unwrap();
+    assert_eq!(placed("usr/share/bash-completion/completions/quorate"), quorate(&["completions", "bash"]).stdout);
+    for page in ["man1/quorate-status.1", "man7/quorate-recovery.7"] {
+        assert!(placed(&format!("usr/share/man/{page}")).windows(3).any(|word| word == b".TH"), "{page}");
+    }
+}

@@ -1,12 +1,13 @@
 //! `quorate install`: the image build step.
 
-use super::Exit;
+use super::{Exit, completions, man};
 use crate::image::install::{RunningSystem, Tree};
-use crate::image::{Content, Payload, Standing, layout};
+use crate::image::{Content, Entry, Payload, Standing, layout};
 use anyhow::Context as _;
+use clap_complete::Shell;
 use std::path::{Path, PathBuf};
 
-/// Puts quorate into an operating system tree: programs, units, presets, trust.
+/// Puts quorate into an operating system tree: programs, units, presets, trust, manuals.
 #[derive(Debug, clap::Args)]
 pub struct InstallArgs {
     /// The root directory of the tree.
@@ -48,7 +49,11 @@ pub fn run(args: &InstallArgs) -> anyhow::Result<Exit> {
     let tree = Tree::open(&args.root, running)?;
     let payload = Payload::read(&program, &vrrpd, &args.trust)?;
     let mut reports = Vec::new();
-    for entry in layout::table(&payload, &tree.network_files()?) {
+    let manuals = manuals()?;
+    let manuals = manuals
+        .iter()
+        .map(|(path, bytes)| Entry { path: path.clone(), content: Content::File { bytes, mode: MANUAL_MODE } });
+    for entry in layout::table(&payload, &tree.network_files()?).into_iter().chain(manuals) {
         let found = if args.check { tree.standing(&entry)? } else { tree.place(&entry)? };
         let placed = !args.check && found != Standing::Same;
         if !args.json {
@@ -66,6 +71,25 @@ pub fn run(args: &InstallArgs) -> anyhow::Result<Exit> {
     }
     let different = reports.iter().any(|report| report.found != Standing::Same);
     Ok(if args.check && different { Exit::Pending } else { Exit::Fine })
+}
+
+const MANUAL_MODE: u32 = 0o644;
+
+/// Manual pages and completions, made from the definitions of this very program.
+fn manuals() -> anyhow::Result<Vec<(PathBuf, Vec<u8>)>> {
+    let mut manuals = Vec::new();
+    for page in man::pages()? {
+        let section = page.name.rsplit('.').next().unwrap_or_default();
+        manuals.push((Path::new("usr/share/man").join(format!("man{section}")).join(&page.name), page.content));
+    }
+    for (shell, place) in [
+        (Shell::Bash, "usr/share/bash-completion/completions/quorate"),
+        (Shell::Zsh, "usr/share/zsh/site-functions/_quorate"),
+        (Shell::Fish, "usr/share/fish/vendor_completions.d/quorate.fish"),
+    ] {
+        manuals.push((place.into(), completions::script(shell)));
+    }
+    Ok(manuals)
 }
 
 fn word(found: Standing, placed: bool) -> String {
