@@ -110,6 +110,9 @@ pub fn removal(
         Fit::Discord { why } => return Err(blocked(Hold::Refused, &what, why, "correct the manifest")),
         Fit::Master(_) | Fit::Foreign => {}
     }
+    if target.role == Role::Learner {
+        return judge(view, conditions, Change::RemoveLearner, &what);
+    }
     // M4: somebody else of the manifest being down is no moment to remove anybody.
     for listed in view.members.iter().filter(|listed| listed.id != target.id && listed.role == Role::Voter) {
         if let (Fit::Master(name), Condition::Unhealthy { why }) = (fit(desired, listed), condition(conditions, listed))
@@ -120,11 +123,12 @@ pub fn removal(
             ));
         }
     }
-    let change = match target.role {
-        Role::Learner => Change::RemoveLearner,
-        Role::Voter => Change::Remove { healthy: conditions.get(&target.id) == Some(&HEALTHY) },
-    };
-    judge(view, conditions, change, &what)
+    // Fault 16: one that the manifest names and that does not vote yet. An orphan is no reason to wait.
+    let joining = |listed: &&Listed| listed.role == Role::Learner && matches!(fit(desired, listed), Fit::Master(_));
+    if let Some(learner) = view.members.iter().find(joining) {
+        return Err(wait(format!("{} is still learning", label(learner)), "that learner becoming a voter"));
+    }
+    judge(view, conditions, Change::Remove { healthy: conditions.get(&target.id) == Some(&HEALTHY) }, &what)
 }
 
 /// Whether this master may be added as a learner now.

@@ -96,10 +96,7 @@ impl Driver {
             Action::RecordFormed { etcd, member, round } => {
                 if let Some(round) = round {
                     let record = GenesisRecord { etcd: format!("{etcd:x}"), round: round.clone() };
-                    let failed = |source| EtcdError::Client { what: what.clone(), source };
-                    let endpoint =
-                        Endpoint::open(&desired.me, desired.address, &self.material()?).await.map_err(failed)?;
-                    endpoint.record_genesis(&record).await.map_err(failed)?;
+                    self.record_genesis(&record, desired, &what, patience).await?;
                 }
                 let formed = Marker::Formed { cluster: desired.cluster.clone(), etcd: *etcd, member: *member };
                 marker::write(&self.paths, &formed)?;
@@ -189,6 +186,26 @@ impl Driver {
                     pause(what, format!("the address {address} ({source})"), &mut said, patience).await?;
                 }
                 done => return done,
+            }
+        }
+    }
+
+    /// The record is made once, by whoever is first; an election may be under way, so it is tried until the deadline.
+    async fn record_genesis(
+        &self,
+        record: &GenesisRecord,
+        desired: &Desired,
+        what: &str,
+        patience: Patience<'_>,
+    ) -> Result<(), EtcdError> {
+        let material = self.material()?;
+        let mut said = String::new();
+        loop {
+            let write =
+                async { Endpoint::open(&desired.me, desired.address, &material).await?.record_genesis(record).await };
+            match write.await {
+                Ok(()) => return Ok(()),
+                Err(error) => pause(what, error.to_string(), &mut said, patience).await?,
             }
         }
     }

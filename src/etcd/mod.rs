@@ -23,6 +23,7 @@ pub mod service;
 pub mod snapshot;
 pub mod summary;
 pub mod survey;
+pub mod version;
 
 use crate::file::{ObservedFile, RenderedFile};
 use crate::ident::{ClusterId, Digest, Generation, NodeName};

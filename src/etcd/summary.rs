@@ -1,7 +1,7 @@
 //! What `quorate status` says about etcd: members, roles, health, quorum.
 
 use super::cluster::{Evidence, Role, evidence};
-use super::{Desired, LocalStatus, Observed, peer_url};
+use super::{Desired, LocalStatus, Observed, peer_url, version};
 use crate::ident::NodeName;
 use crate::manifest::EtcdPhase;
 use serde::{Deserialize, Serialize};
@@ -135,6 +135,8 @@ pub fn summarise(desired: &Desired, seen: &Observed, answers: &Answers) -> Summa
              this cluster is never formed again"
         ));
     }
+    let old = answers.members.iter().filter_map(|(name, answer)| Some((name, version::advice(&answer.version)?)));
+    advice.extend(old.map(|(name, what)| format!("{name} {what}")));
     let notices = answers.notices.clone();
     Summary { cluster: cluster.map(|cluster| format!("{cluster:016x}")), quorum, members, advice, notices }
 }

@@ -23,6 +23,8 @@ pub struct Host {
     driver: Driver,
     binary: PathBuf,
     unit: Option<Process>,
+    /// What systemd says while nothing runs.
+    ended: UnitState,
     born: Instant,
 }
 
@@ -62,6 +64,7 @@ impl Host {
             log: Vec::new(),
             binary: world.etcd.clone(),
             unit: None,
+            ended: UnitState::Inactive,
             born: Instant::now(),
         }
     }
@@ -81,13 +84,39 @@ impl Host {
                     Err(error) => return Ended::Failed(error),
                 }
             }
-            if plan.steps.is_empty() {
-                if Instant::now() >= until || plan.blocked.iter().all(|blocked| blocked.hold == Hold::Refused) {
+            // A start that failed is tried again, as reconcile's timer does.
+            if plan.steps.is_empty() || matches!(self.unit_state(), UnitState::Failed { .. }) {
+                let refused = plan.steps.is_empty() && plan.blocked.iter().all(|blocked| blocked.hold == Hold::Refused);
+                if refused || Instant::now() >= until {
                     return Ended::Blocked(plan);
                 }
                 sleep(LOOK_AGAIN).await;
             }
         }
+    }
+
+    /// The same, killed after `steps` steps, together with etcd: a power cut between two steps.
+    pub async fn reconcile_until_power_cut(&mut self, steps: usize, patience: Duration) -> usize {
+        let until = Instant::now() + patience;
+        let mut done = 0;
+        while done < steps && Instant::now() < until {
+            let plan = self.plan().await;
+            if plan.is_empty() {
+                break;
+            }
+            for step in plan.steps.iter().take(steps - done) {
+                if self.execute(&step.action, until).await.is_err() {
+                    break;
+                }
+                done += 1;
+            }
+            if plan.steps.is_empty() {
+                sleep(LOOK_AGAIN).await;
+            }
+        }
+        println!("{}: power cut after {done} steps", self.desired.me);
+        self.crash();
+        done
     }
 
     pub async fn observe(&mut self) -> Observed {
@@ -112,7 +141,10 @@ impl Host {
         if let Action::Unit(unit) = action {
             match unit.verb {
                 Verb::Start | Verb::ResetAndStart => self.start(until).await,
-                Verb::Stop => self.unit = None,
+                Verb::Stop => {
+                    self.unit = None;
+                    self.ended = UnitState::Inactive;
+                }
                 Verb::Reload => unreachable!("etcd has nothing to reload"),
             }
             return Ok(());
@@ -125,6 +157,7 @@ impl Host {
     /// SIGKILL to etcd alone.
     pub fn kill_etcd(&mut self) {
         self.unit = None;
+        self.ended = UnitState::Failed { result: "signal".into() };
     }
 
     /// A manifest of `masters` arrives.
@@ -141,6 +174,7 @@ impl Host {
     /// SIGKILL to etcd and to quorate, as a power cut does; /run is empty afterwards.
     pub fn crash(&mut self) {
         self.unit = None;
+        self.ended = UnitState::Inactive;
         self.restart_quorate();
         std::fs::remove_dir_all(self.paths.run()).unwrap();
         std::fs::create_dir_all(self.paths.run()).unwrap();
@@ -158,19 +192,21 @@ impl Host {
     }
 
     fn unit_state(&mut self) -> UnitState {
-        let Some(process) = &mut self.unit else { return UnitState::Inactive };
-        process.hear();
-        let ready = process.ready;
-        if let Some(status) = process.child.try_wait().unwrap() {
+        if let Some(process) = &mut self.unit {
+            process.hear();
+            match (process.child.try_wait().unwrap(), process.ready) {
+                (None, true) => return UnitState::Active,
+                (None, false) => return UnitState::Changing,
+                (Some(status), true) if status.success() => self.ended = UnitState::Inactive,
+                // systemd calls leaving before READY=1 a violation of the protocol, whatever the exit code.
+                (Some(_), ready) => {
+                    let result = if ready { "exit-code" } else { "protocol" };
+                    self.ended = UnitState::Failed { result: result.into() };
+                }
+            }
             self.unit = None;
-            // systemd calls leaving before READY=1 a violation of the protocol, whatever the exit code.
-            return match (status.success(), ready) {
-                (true, true) => UnitState::Inactive,
-                (true, false) => UnitState::Failed { result: "protocol".into() },
-                (false, _) => UnitState::Failed { result: "exit-code".into() },
-            };
         }
-        if ready { UnitState::Active } else { UnitState::Changing }
+        self.ended.clone()
     }
 
     /// What the start job does: the environment file, the program, and waiting for READY=1.

@@ -20,7 +20,7 @@ pub fn accept(world: &World, hosts: &mut Vec<Host>, masters: &[u8], generation: 
 }
 
 #[test]
-fn an_empty_master_beside_a_cluster_joins_as_a_learner_and_is_promoted() {
+fn fault_09_an_empty_master_joins_as_a_learner_and_is_promoted_once() {
     with_etcd(NEWEST, |world| async move {
         let mut hosts = hosts(&world, &[1, 2]);
         converge(&mut hosts).await;
@@ -38,7 +38,7 @@ fn an_empty_master_beside_a_cluster_joins_as_a_learner_and_is_promoted() {
 }
 
 #[test]
-fn a_reinstalled_master_removes_its_stale_entry_and_rejoins() {
+fn fault_02_a_reinstalled_master_removes_its_stale_entry_and_rejoins() {
     with_etcd(NEWEST, |world| async move {
         let mut hosts = hosts(&world, &[1, 2, 3]);
         converge(&mut hosts).await;
@@ -79,7 +79,7 @@ fn the_reinstalled_leader_of_a_cluster_rejoins_too() {
 }
 
 #[test]
-fn a_dead_master_is_replaced_by_the_manifest_that_names_another() {
+fn fault_11_a_dead_master_is_replaced_by_the_manifest_that_names_another() {
     with_etcd(NEWEST, |world| async move {
         let mut hosts = hosts(&world, &[1, 2, 3]);
         converge(&mut hosts).await;
@@ -118,7 +118,7 @@ fn a_living_leader_is_replaced_without_losing_a_write() {
 }
 
 #[test]
-fn three_grow_to_five_and_shrink_to_three_again_one_member_at_a_time() {
+fn fault_10_three_grow_to_five_and_shrink_to_three_again_one_member_at_a_time() {
     with_etcd(NEWEST, |world| async move {
         let mut hosts = hosts(&world, &[1, 2, 3]);
         converge(&mut hosts).await;

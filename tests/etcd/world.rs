@@ -40,6 +40,13 @@ pub fn with_etcd<F: Future<Output = ()>>(suite: &str, test: impl FnOnce(World) -
     runtime.block_on(test(World::new(binary)));
 }
 
+/// Gives this thread, and what it starts from now on, mounts of its own.
+pub fn private_mounts() {
+    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS).unwrap();
+    let private = nix::mount::MsFlags::MS_REC | nix::mount::MsFlags::MS_PRIVATE;
+    nix::mount::mount(None::<&str>, "/", None::<&str>, private, None::<&str>).unwrap();
+}
+
 /// The cluster CA, a directory for everything, and the etcd binary.
 pub struct World {
     pub etcd: PathBuf,
@@ -49,7 +56,7 @@ pub struct World {
 }
 
 impl World {
-    fn new(etcd: PathBuf) -> Self {
+    pub fn new(etcd: PathBuf) -> Self {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, "test cluster CA");

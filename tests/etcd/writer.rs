@@ -12,23 +12,24 @@ use tokio::time::{Instant, sleep, timeout};
 /// For one write; then the next endpoint gets its turn.
 const ATTEMPT: Duration = Duration::from_millis(400);
 
+/// A client of one master's member, with a certificate of the cluster CA.
+pub async fn client(world: &World, master: u8) -> Client {
+    let material = world.place.path().join("writer");
+    world.issue(&material, "writer", address(250));
+    let read = |file: &str| std::fs::read(material.join(file)).unwrap();
+    let tls = TlsOptions::new()
+        .ca_certificate(Certificate::from_pem(read("ca.crt")))
+        .identity(Identity::from_pem(read("node.crt"), read("node.key")))
+        .domain_name(name(master).as_str());
+    let url = format!("https://{}:2379", address(master));
+    Client::connect([url], Some(ConnectOptions::new().with_tls(tls))).await.unwrap()
+}
+
 /// Writes in the background of `during`, then reads back every acknowledged write.
 pub async fn while_writing<T>(world: &World, masters: &[u8], during: impl Future<Output = T>) -> T {
-    let key_material = world.place.path().join("writer");
-    world.issue(&key_material, "writer", address(250));
-    let read = |file: &str| std::fs::read(key_material.join(file)).unwrap();
-    let (ca, certificate, key) = (read("ca.crt"), read("node.crt"), read("node.key"));
-    let connect = move |master: u8| {
-        let tls = TlsOptions::new()
-            .ca_certificate(Certificate::from_pem(&ca))
-            .identity(Identity::from_pem(&certificate, &key))
-            .domain_name(name(master).as_str());
-        (format!("https://{}:2379", address(master)), ConnectOptions::new().with_tls(tls))
-    };
     let mut clients = Vec::new();
     for master in masters {
-        let (url, options) = connect(*master);
-        clients.push(Client::connect([url], Some(options)).await.unwrap());
+        clients.push(client(world, *master).await);
     }
     let acknowledged = Rc::new(RefCell::new(BTreeSet::new()));
     let gap = Rc::new(RefCell::new(Duration::ZERO));

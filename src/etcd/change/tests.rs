@@ -50,7 +50,7 @@ fn hold(due: &Due) -> Option<Hold> {
 }
 
 #[test]
-fn the_url_says_whose_entry_it_is_and_the_name_may_not_contradict() {
+fn fault_12_the_url_says_whose_entry_it_is_and_the_name_may_not_contradict() {
     let desired = desired(1, &[1, 2]);
     assert_eq!(fit(&desired, &voter(2)), Fit::Master(name(2)));
     assert_eq!(fit(&desired, &Listed { name: String::new(), ..voter(2) }), Fit::Master(name(2)));
@@ -89,7 +89,16 @@ fn five_shrink_to_three_dead_members_first() {
 fn an_orphan_learner_goes_first() {
     let orphan = Listed { name: String::new(), client_urls: Vec::new(), role: Role::Learner, ..voter(9) };
     let members = view([voter(1), voter(2), voter(3), orphan.clone()]);
-    assert_eq!(due(&desired(1, &[1, 2, 4]), &members, &healthy(&[1, 2, 3])), Due::Remove(orphan));
+    assert_eq!(due(&desired(1, &[1, 2, 4]), &members, &healthy(&[1, 2, 3])), Due::Remove(orphan.clone()));
+    assert_eq!(due(&desired(1, &[1, 2, 3]), &members, &healthy(&[1, 2])), Due::Remove(orphan), "whoever is down");
+}
+
+#[test]
+fn fault_16_the_next_master_is_replaced_only_after_the_first_replacement_votes() {
+    let learning = Listed { role: Role::Learner, ..voter(4) };
+    let members = view([voter(1), voter(2), voter(3), learning]);
+    let due = due(&desired(1, &[1, 2, 4]), &members, &healthy(&[1, 2, 3, 4]));
+    assert_eq!(hold(&due), Some(Hold::Waiting));
 }
 
 #[test]

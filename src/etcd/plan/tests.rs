@@ -334,7 +334,7 @@ fn a_master_with_an_older_manifest_changes_nothing() {
 }
 
 #[test]
-fn a_learner_is_not_started_before_every_reachable_master_lists_it() {
+fn fault_06_a_learner_is_not_started_before_every_reachable_master_lists_it() {
     let shows = |numbers: &[u8]| PeerSeen::Members {
         cluster: ETCD,
         members: numbers.iter().map(|number| voter(*number)).collect(),
