@@ -52,6 +52,7 @@ const DRIVERS: &[&str] = &[
     "trust::store",
     "vrrp::address",
     "vrrp::fact",
+    "vrrp::guard",
     "vrrp::health::probe",
     "vrrp::health::prober",
     "vrrp::keeper",

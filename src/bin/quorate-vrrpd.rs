@@ -2,10 +2,11 @@
 
 use clap::{ArgGroup, Parser};
 use quorate::message::Message;
-use quorate::vrrp::driver;
+use quorate::vrrp::config::Config;
 use quorate::vrrp::release::release;
+use quorate::vrrp::{driver, guard};
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Elects which master holds the virtual addresses (VRRP, RFC 9568) and keeps them there.
@@ -27,6 +28,9 @@ struct Arguments {
     /// After a daemon that died: take its addresses off and resign in its name.
     #[arg(long, value_name = "FILE", group = "what")]
     release: Option<PathBuf>,
+    /// Started by the daemon itself: wait for its end, then do as --release.
+    #[arg(long, value_name = "FILE", group = "what", hide = true)]
+    guard: Option<PathBuf>,
 }
 
 /// The exit code of an invalid configuration, as `quorate` has it for an invalid manifest.
@@ -55,25 +59,13 @@ fn main() -> ExitCode {
         };
     }
     if let Some(path) = arguments.release {
-        // Without a configuration the addresses still have to go.
-        let config = driver::read_config(&path).map_or_else(
-            |error| {
-                tracing::warn!("releasing without resigning: {}", chain(&error));
-                quorate::vrrp::config::Config::default()
-            },
-            |(config, _)| config,
-        );
-        let (released, result) = release(&config);
-        for address in &released.removed {
-            tracing::warn!(
-                message_id = Message::AddressReleased.id(),
-                "the daemon died holding {address}; it is taken off"
-            );
-        }
-        if released.resigned > 0 {
-            tracing::warn!("resigned for {} virtual routers", released.resigned);
-        }
-        return result.map_or_else(|error| failed(&error, 1), |()| ExitCode::SUCCESS);
+        return release_all(&path);
+    }
+    if let Some(path) = arguments.guard {
+        return match guard::wait_for_the_end() {
+            Ok(()) => release_all(&path),
+            Err(error) => failed(&error, 1),
+        };
     }
     match (arguments.config, arguments.state) {
         (Some(config), Some(state)) => {
@@ -81,6 +73,29 @@ fn main() -> ExitCode {
         }
         _ => ExitCode::from(2),
     }
+}
+
+/// Takes off what a dead daemon left and resigns in its name; the log comes last, since the successor waits for neither.
+fn release_all(path: &Path) -> ExitCode {
+    let (config, problem) = match driver::read_config(path) {
+        Ok((config, _)) => (config, None),
+        // Without a configuration the addresses still have to go.
+        Err(error) => (Config::default(), Some(error)),
+    };
+    let (released, result) = release(&config);
+    for address in &released.removed {
+        tracing::warn!(
+            message_id = Message::AddressReleased.id(),
+            "the daemon died holding {address}; it is taken off"
+        );
+    }
+    if released.resigned > 0 {
+        tracing::warn!("resigned for {} virtual routers", released.resigned);
+    }
+    if let Some(error) = problem.filter(|_| !released.removed.is_empty()) {
+        tracing::warn!("released without resigning: {}", chain(&error));
+    }
+    result.map_or_else(|error| failed(&error, 1), |()| ExitCode::SUCCESS)
 }
 
 fn failed(error: &dyn Error, code: u8) -> ExitCode {

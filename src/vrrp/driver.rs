@@ -6,6 +6,7 @@
 
 use super::config::{Config, ConfigError, Fence};
 use super::fact::{Fact, LinkView, Mailbox};
+use super::guard;
 use super::health::{Verdict, prober::Prober};
 use super::keeper::{self, Errand, Task};
 use super::lease::{self, Claim, Lease};
@@ -148,6 +149,8 @@ pub fn run(config_path: &Path, state_path: &Path) -> Result<(), DriverError> {
     let (teller, turning) = (mailbox.clone(), Arc::clone(&pulse));
     let lease = lease.map(|lease| spawn("lease", move || lease::run(lease, &claim_queue, &teller, &turning, fence)));
     let lease = lease.transpose()?;
+    let (guarded, guard_notes) = (config_path.to_owned(), notes.clone());
+    spawn("guard", move || guard::keep(&guarded, &guard_notes))?;
     let watch = Watch::new().map_err(kernel("make an event descriptor"))?;
     let (watching, teller) = (watch.clone(), mailbox.clone());
     spawn("watch", move || {

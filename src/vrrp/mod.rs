@@ -10,7 +10,7 @@
 //! | [`health`] | whether this master is fit to hold the VIP |
 //! | [`socket`], [`netlink`], [`address`] | the kernel |
 //! | [`keeper`], [`lease`], [`watch`], [`scribe`], [`fact`] | the threads beside the loop, and how they talk |
-//! | [`release`] | what is left to do when the daemon died |
+//! | [`release`], [`guard`] | what is left to do when the daemon died, and who does it at once |
 //!
 //! Invariants: a datagram that fails a check changes no state and no timer. The loop waits for nothing but epoll. The VIP has one
 //! writer, this daemon. `unsafe` is in [`socket`] alone.
@@ -23,6 +23,7 @@ pub mod derive;
 pub mod driver;
 pub mod fact;
 pub mod fence;
+pub mod guard;
 pub mod health;
 pub mod keeper;
 pub mod lease;

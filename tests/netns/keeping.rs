@@ -115,8 +115,9 @@ fn an_address_left_by_a_crash_is_removed_at_start() {
     lab.start(&json!({}));
     let active = lab.settled();
     until_true("the VIP on its link", || lab.hosts[active].has(VIP));
-    lab.hosts[active].kill();
+    lab.hosts[active].kill_with_guardian();
     lab.hosts[1 - active].comes_to(State::Active);
+    assert!(lab.hosts[active].has(VIP), "nobody was left to take it off");
     lab.hosts[active].start();
     lab.hosts[active].comes_to(State::Backup);
     assert!(!lab.hosts[active].has(VIP));

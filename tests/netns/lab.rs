@@ -211,6 +211,25 @@ impl Host {
         }
     }
 
+    /// The daemon's guardian.
+    pub fn guardian(&self) -> nix::unistd::Pid {
+        let pid = self.pid();
+        until("the guardian", || {
+            let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).ok()?;
+            tasks.flatten().find_map(|task| {
+                let children = std::fs::read_to_string(task.path().join("children")).ok()?;
+                children.split_whitespace().next()?.parse().ok().map(nix::unistd::Pid::from_raw)
+            })
+        })
+    }
+
+    /// Ends the daemon and its guardian at once, as the loss of power does, but leaves what the kernel holds.
+    pub fn kill_with_guardian(&mut self) {
+        let guardian = self.guardian();
+        nix::sys::signal::kill(guardian, nix::sys::signal::Signal::SIGKILL).unwrap();
+        self.kill();
+    }
+
     /// Ends the daemon in order.
     pub fn stop(&mut self) {
         self.signal(nix::sys::signal::Signal::SIGTERM);

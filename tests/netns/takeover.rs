@@ -26,16 +26,52 @@ fn f1_f2_f6_one_of_two_masters_holds_the_vip_and_both_say_which() {
 }
 
 #[test]
-fn b2_when_the_daemon_is_killed_the_other_takes_over() {
+fn b2_when_a_daemon_and_its_guardian_are_killed_silence_hands_over() {
     if !possible() {
         return;
     }
     let mut lab = Lab::new(2);
     lab.start(&json!({}));
     let active = lab.settled();
-    lab.hosts[active].kill();
+    lab.hosts[active].kill_with_guardian();
     lab.hosts[1 - active].comes_to(State::Active);
     assert_eq!(lab.hosts[1 - active].router().unwrap().why, Some(Reason::Silence));
+}
+
+#[test]
+fn b2_the_guardian_resigns_for_a_daemon_that_was_killed() {
+    if !possible() {
+        return;
+    }
+    let mut lab = Lab::new(2);
+    // At one second the silence alone would take three.
+    lab.start(&json!({ "advertIntervalCs": 100 }));
+    let active = lab.settled();
+    until_true("the VIP on its link", || lab.hosts[active].has(VIP));
+    lab.hosts[active].guardian();
+    lab.hosts[active].kill();
+    lab.hosts[1 - active].comes_to(State::Active);
+    assert_eq!(lab.hosts[1 - active].router().unwrap().why, Some(Reason::Resignation));
+    assert!(!lab.hosts[active].has(VIP));
+}
+
+#[test]
+fn a_guardian_that_is_killed_is_replaced_and_one_that_is_told_to_stop_stays() {
+    if !possible() {
+        return;
+    }
+    let mut lab = Lab::new(1);
+    lab.start(&json!({}));
+    let first = lab.hosts[0].guardian();
+    until_true("the guardian to block signals", || {
+        let status = std::fs::read_to_string(format!("/proc/{first}/status")).unwrap_or_default();
+        status.lines().any(|line| line.starts_with("SigBlk:") && !line.ends_with("0000000000000000"))
+    });
+    nix::sys::signal::kill(first, Signal::SIGTERM).unwrap();
+    std::thread::sleep(Duration::from_millis(100));
+    assert_eq!(lab.hosts[0].guardian(), first);
+    nix::sys::signal::kill(first, Signal::SIGKILL).unwrap();
+    until_true("another guardian", || lab.hosts[0].guardian() != first);
 }
 
 #[test]
@@ -48,7 +84,7 @@ fn b2_the_units_last_step_resigns_for_a_daemon_that_was_killed() {
     lab.start(&json!({ "advertIntervalCs": 100 }));
     let active = lab.settled();
     until_true("the VIP on its link", || lab.hosts[active].has(VIP));
-    lab.hosts[active].kill();
+    lab.hosts[active].kill_with_guardian();
     lab.hosts[active].release();
     assert!(!lab.hosts[active].has(VIP));
     lab.hosts[1 - active].comes_to(State::Active);
