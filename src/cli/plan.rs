@@ -68,7 +68,8 @@ async fn story(paths: &Paths) -> Result<Story> {
     let accepted = run::accepted(&intake.change);
     let Some(manifest) = intake.in_force.map(|in_force| in_force.manifest) else {
         let heading = "no manifest is in force here".to_owned();
-        return Ok(Story { accepted: None, refused: intake.refused, heading, plan: Plan::default() });
+        let plan = Plan { steps: Vec::new(), blocked: vec![run::no_manifest(paths)] };
+        return Ok(Story { accepted: None, refused: intake.refused, heading, plan });
     };
     let me = identity::which(manifest.get(), &facts(paths).await).context(Exit::Refused)?.name.clone();
     let heading = format!("{me}: {} generation {}", manifest.get().name, manifest.get().generation);
@@ -87,7 +88,7 @@ fn exit_of(story: &Story) -> Exit {
         Exit::Refused
     } else if !story.plan.steps.is_empty() || story.accepted.is_some() {
         Exit::Pending
-    } else if held(Hold::Waiting) || story.heading.starts_with("no manifest") {
+    } else if held(Hold::Waiting) {
         Exit::Waiting
     } else {
         Exit::Fine

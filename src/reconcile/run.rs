@@ -133,7 +133,8 @@ async fn pass(
     Ok(status)
 }
 
-fn no_manifest(paths: &Paths) -> Blocked {
+/// What stands in the way before the first drop.
+pub fn no_manifest(paths: &Paths) -> Blocked {
     let places: Vec<String> = paths.drops().iter().map(|place| place.display().to_string()).collect();
     Blocked {
         part: Part::Manifest,
