@@ -4,9 +4,9 @@
 //! link, is the VIP in its subnet, which master is this) or the manifest in force (may these masters follow those) is
 //! judged where that is known. A field that could not be read has been reported; rules skip it.
 
-use super::document::{Document, Master, Probe, Spec, Vip};
+use super::document::{Document, Master, Probe, Spec, Vip, Vrrp};
 use super::scalar::Milliseconds;
-use super::{Environment, Transport, parse};
+use super::{Environment, Transport, VrrpVersion, parse};
 use crate::ident::Generation;
 use crate::quorum::policy::{self, Verdict};
 use crate::yaml::Place;
@@ -316,6 +316,8 @@ fn vrrp(spec: &Spec, found: &mut Found<'_>) {
             );
         }
     }
+    preempt_delay(vrrp, found);
+    version_2(spec, vrrp, found);
     let unicast = vrrp.transport.as_ref().filter(|written| written.value == Transport::Unicast);
     let vips = spec.vip.as_ref().and_then(|vip| vip.value.addresses.as_ref());
     let (Some(unicast), Some(vips), Some(masters)) = (unicast, vips, &spec.masters) else { return };
@@ -335,6 +337,59 @@ fn vrrp(spec: &Spec, found: &mut Found<'_>) {
             );
             found.see(&master.place, format!("not {family}"));
         }
+    }
+}
+
+fn preempt_delay(vrrp: &Vrrp, found: &mut Found<'_>) {
+    let Some(delay) = &vrrp.preempt_delay else { return };
+    if delay.value.0 > 600_000 {
+        found.invalid(
+            "preempt-delay",
+            "spec.vrrp.preemptDelay",
+            &delay.place,
+            format!("{}ms before a preferred master takes over", delay.value.0),
+            "who wants to wait longer wants it not to happen by itself",
+            "write at most 10min, or 'preempt: false'",
+        );
+    } else if !vrrp.preempt.as_ref().is_some_and(|written| written.value) {
+        found.invalid(
+            "preempt-delay",
+            "spec.vrrp.preemptDelay",
+            &delay.place,
+            "a delay before something that does not happen".to_owned(),
+            "without 'preempt: true' a working master is left alone however long a preferred one is back",
+            "write 'preempt: true' with it, or leave it out",
+        );
+    }
+}
+
+/// What VRRPv2 cannot say (RFC 3768 §5).
+fn version_2(spec: &Spec, vrrp: &Vrrp, found: &mut Found<'_>) {
+    let Some(version) = vrrp.version.as_ref().filter(|written| written.value == VrrpVersion::V2) else { return };
+    if let Some(interval) = &vrrp.advertise_interval
+        && (interval.value.0 % 1000 != 0 || interval.value.0 > 40_000)
+    {
+        found.invalid(
+            "vrrp-version",
+            "spec.vrrp.version",
+            &version.place,
+            format!("VRRPv2 cannot advertise every {}ms", interval.value.0),
+            "it carries the interval in whole seconds (RFC 3768 §5.3.7)",
+            "write 'version: v3', or 'advertiseInterval: 1s'",
+        );
+        found.see(&interval.place, "not whole seconds".to_owned());
+    }
+    let vips = spec.vip.as_ref().and_then(|vip| vip.value.addresses.as_ref());
+    if let Some(vip) = vips.and_then(|vips| vips.value.iter().find(|vip| vip.value.is_ipv6())) {
+        found.invalid(
+            "vrrp-version",
+            "spec.vrrp.version",
+            &version.place,
+            format!("VRRPv2 cannot announce '{}'", vip.value),
+            "it has no IPv6 (RFC 3768 §5)",
+            "write 'version: v3'",
+        );
+        found.see(&vip.place, "not IPv4".to_owned());
     }
 }
 

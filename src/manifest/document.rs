@@ -6,7 +6,7 @@
 //! v1 only ever gains optional keys: a manifest that was valid stays valid and keeps its meaning.
 
 use super::scalar::{Cidr, Fingerprint, HexId, HostName, HttpUrl, HttpsUrl, Milliseconds, Socket, SystemUuid};
-use super::{Environment, Transport};
+use super::{Environment, Transport, VrrpChecksum, VrrpVersion};
 use crate::ident::{ClusterId, ClusterName, Digest, LinkLabel, Mac, MachineId, NodeName};
 use crate::yaml::object::object;
 use crate::yaml::read::{Bounded, Bounds, Written};
@@ -128,6 +128,12 @@ object! {
         "transport" transport: Transport = default("multicast"),
         /// Whether a preferred master that comes back takes the VIP from a working one.
         "preempt" preempt: bool = default("false"),
+        /// With 'preempt': how long it has to have been back before it does, at most 10min.
+        "preemptDelay" preempt_delay: Milliseconds = default("at once"),
+        /// The version of VRRP: v3, or v2 while masters are migrated from something that speaks nothing else.
+        "version" version: VrrpVersion = default("v3"),
+        /// What the checksum covers in v3 over IPv4: pseudo-header while masters are migrated from keepalived or FRR.
+        "checksum" checksum: VrrpChecksum = default("message-only"),
     }
 }
 

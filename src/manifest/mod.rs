@@ -133,6 +133,30 @@ pub struct Vrrp {
     pub transport: Transport,
     /// `preempt`: whether a preferred master that comes back takes the VIP from a working one.
     pub preempt: bool,
+    /// `preemptDelay`: how long it has to have been back before it does.
+    pub preempt_delay: Duration,
+    /// `version`.
+    pub version: VrrpVersion,
+    /// `checksum`.
+    pub checksum: VrrpChecksum,
+}
+
+/// Which VRRP is spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VrrpVersion {
+    /// VRRPv3, RFC 9568.
+    V3,
+    /// VRRPv2, RFC 3768: IPv4 and whole seconds, for taking over from what speaks nothing else.
+    V2,
+}
+
+/// What the checksum of a VRRPv3 advertisement over IPv4 covers; both forms are accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VrrpChecksum {
+    /// The message alone (RFC 9568 §5.2.8).
+    MessageOnly,
+    /// The pseudo-header as well (RFC 5798 §5.2.8): what keepalived and FRR insist on.
+    PseudoHeader,
 }
 
 /// How advertisements travel.

@@ -5,7 +5,10 @@
 //! collected. Who signed the bytes is not known here: on a host only `trust` calls this, with verified bytes.
 
 use super::document::{self, Document};
-use super::{Environment, EtcdPhase, Identity, Manifest, Master, Probe, ProbeTarget, Transport, Vip, Vrrp, check};
+use super::{
+    Environment, EtcdPhase, Identity, Manifest, Master, Probe, ProbeTarget, Transport, Vip, Vrrp, VrrpChecksum,
+    VrrpVersion, check,
+};
 use crate::ident::{ClusterId, Digest, Generation, Vrid};
 use crate::quorum::policy::Acknowledgements;
 use crate::yaml::finding::{Finding, Findings, Weight};
@@ -164,6 +167,18 @@ fn vrrp(written: Option<document::Vrrp>, cluster_id: &ClusterId) -> Option<Vrrp>
             .and_then(|vrrp| vrrp.transport.as_ref())
             .map_or(Transport::Multicast, |written| written.value),
         preempt: written.as_ref().and_then(|vrrp| vrrp.preempt.as_ref()).is_some_and(|written| written.value),
+        preempt_delay: written
+            .as_ref()
+            .and_then(|vrrp| vrrp.preempt_delay.as_ref())
+            .map_or(Duration::ZERO, |written| written.value.duration()),
+        version: written
+            .as_ref()
+            .and_then(|vrrp| vrrp.version.as_ref())
+            .map_or(VrrpVersion::V3, |written| written.value),
+        checksum: written
+            .as_ref()
+            .and_then(|vrrp| vrrp.checksum.as_ref())
+            .map_or(VrrpChecksum::MessageOnly, |written| written.value),
     })
 }
 

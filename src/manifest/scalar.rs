@@ -1,7 +1,7 @@
 //! The values that a manifest writes as one piece of text: how each is read, and what its mistakes are called.
 
 use super::document::{ApiVersion, Kind, Phase, Serial};
-use super::{Environment, Transport};
+use super::{Environment, Transport, VrrpChecksum, VrrpVersion};
 use crate::ident::{ClusterId, ClusterName, Digest, IdentError, LinkLabel, Mac, MachineId, NodeName};
 use crate::yaml::read::Scalar;
 use serde_json::{Value as Json, json};
@@ -62,6 +62,9 @@ word_scalar! {
     Kind: "a known kind", "ClusterManifest" => Kind;
     Environment: "an environment", "production" => Environment::Production, "test" => Environment::Test;
     Transport: "a transport", "multicast" => Transport::Multicast, "unicast" => Transport::Unicast;
+    VrrpVersion: "a version of VRRP", "v3" => VrrpVersion::V3, "v2" => VrrpVersion::V2;
+    VrrpChecksum: "a form of checksum", "message-only" => VrrpChecksum::MessageOnly,
+        "pseudo-header" => VrrpChecksum::PseudoHeader;
     Phase: "a phase", "genesis" => Phase;
 }
 

@@ -9,7 +9,7 @@ use super::config::{Config, Credentials, Probe, Router, Target, Transport};
 use super::machine::Preempt;
 use super::packet::{ChecksumForm, TTL, Version};
 use super::time::Interval;
-use crate::manifest::{self, Manifest, Master, ProbeTarget};
+use crate::manifest::{self, Manifest, Master, ProbeTarget, VrrpChecksum, VrrpVersion};
 use crate::paths::Paths;
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -28,20 +28,30 @@ impl Config {
         let router = Router {
             vrid: wanted.router_id,
             link: link.to_owned(),
-            version: Version::V3,
+            version: match wanted.version {
+                VrrpVersion::V3 => Version::V3,
+                VrrpVersion::V2 => Version::V2,
+            },
             priority,
             unhealthy_priority: priority - UNHEALTHY_BELOW,
             healthy_from: HIGHEST + 1 - masters,
             // The parser holds it to the same bounds; a second is what the protocol itself falls back to.
             advert_interval_cs: Interval::try_from(wanted.advertise_interval_cs).unwrap_or(Interval::SECOND),
-            preempt: if wanted.preempt { Preempt::AtOnce } else { Preempt::Never },
+            preempt: match (wanted.preempt, u32::try_from(wanted.preempt_delay.as_millis()).unwrap_or(u32::MAX)) {
+                (false, _) => Preempt::Never,
+                (true, 0) => Preempt::AtOnce,
+                (true, delay_ms) => Preempt::AfterMs(delay_ms),
+            },
             transport: match wanted.transport {
                 manifest::Transport::Multicast => Transport::Multicast,
                 manifest::Transport::Unicast => Transport::Unicast {
                     peers: manifest.masters.iter().filter(|m| m.name != master.name).map(|m| m.address).collect(),
                 },
             },
-            checksum: ChecksumForm::MessageOnly,
+            checksum: match wanted.checksum {
+                VrrpChecksum::MessageOnly => ChecksumForm::MessageOnly,
+                VrrpChecksum::PseudoHeader => ChecksumForm::PseudoHeader,
+            },
             ttl_min: TTL,
             addresses: with_link_local(&manifest.vip.addresses, wanted.router_id.octet()),
         };

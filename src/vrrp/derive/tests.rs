@@ -24,6 +24,18 @@ fn priorities_fall_with_the_order_and_unhealthy_ones_below_all_healthy_ones() {
 }
 
 #[test]
+fn what_a_migration_needs_is_taken_from_the_manifest() {
+    let mut manifest = sample(&["10.9.0.11", "10.9.0.12"], manifest::Transport::Multicast);
+    manifest.vrrp.checksum = VrrpChecksum::PseudoHeader;
+    manifest.vrrp.version = VrrpVersion::V2;
+    manifest.vrrp.preempt = true;
+    manifest.vrrp.preempt_delay = std::time::Duration::from_secs(30);
+    let router = Config::for_master(&manifest, &manifest.masters[0], "eth0").routers.remove(0);
+    let taken = (router.checksum, router.version, router.preempt);
+    assert_eq!(taken, (ChecksumForm::PseudoHeader, Version::V2, Preempt::AfterMs(30_000)));
+}
+
+#[test]
 fn unicast_peers_are_the_other_masters() {
     let manifest = sample(&["10.9.0.11", "10.9.0.12", "10.9.0.13"], manifest::Transport::Unicast);
     let config = Config::for_master(&manifest, &manifest.masters[1], "eth0");
@@ -76,6 +88,9 @@ fn sample(masters: &[&str], transport: manifest::Transport) -> Manifest {
             advertise_interval_cs: 10,
             transport,
             preempt: false,
+            preempt_delay: std::time::Duration::ZERO,
+            version: VrrpVersion::V3,
+            checksum: VrrpChecksum::MessageOnly,
         },
         health: vec![manifest::Probe {
             target: ProbeTarget::Tcp("127.0.0.1:2379".into()),
