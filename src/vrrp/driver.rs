@@ -27,6 +27,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
+use std::collections::BTreeSet;
 use std::io;
 use std::net::IpAddr;
 use std::path::Path;
@@ -187,6 +188,7 @@ pub fn run(config_path: &Path, state_path: &Path) -> Result<(), DriverError> {
         watch,
         prober: Prober::new(mailbox),
         health: Verdict::Healthy,
+        fenced_links: config.routers.iter().map(|router| router.link.clone()).collect(),
         pulse,
         told: [None; Discard::ALL.len() + Remark::ALL.len()],
     };
@@ -255,6 +257,8 @@ struct Loop {
     watch: Watch,
     prober: Prober,
     health: Verdict,
+    /// The links whose rules the unit loaded when it started.
+    fenced_links: BTreeSet<String>,
     pulse: Arc<Pulse>,
     /// When each reason for a discard, and each remark behind them, was told last.
     told: [Option<Time>; Discard::ALL.len() + Remark::ALL.len()],
@@ -450,6 +454,11 @@ impl Loop {
     fn take_over(&mut self, config: Config, digest: Digest, now: Time) {
         let (verdict, probing) = self.prober.follow(&config.probes, config.credentials.as_ref());
         self.health = verdict;
+        let unfenced = config.routers.iter().find(|router| !self.fenced_links.contains(&router.link));
+        if let (Some(router), Fence::Lease) = (unfenced, self.fence) {
+            let problem = format!("the table has no rules for '{}'; restart the unit to load them", router.link);
+            self.fenced(Fence::LifetimeOnly, Some(problem), now);
+        }
         if let Err(error) = probing {
             self.notes.tell(Note::Warning(format!("a probe cannot be started: {error}")));
         }

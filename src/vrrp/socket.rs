@@ -23,6 +23,9 @@ use std::time::Duration;
 const LONGEST: usize = 60 + super::packet::LONGEST;
 /// DSCP CS6, network control: what routing protocols use (T9).
 const CLASS_NETWORK_CONTROL: c_int = 0xc0;
+/// Room for several rounds of 255 routers: a datagram costs the kernel about 1 KiB, and one that is dropped here looks like
+/// silence.
+const RECEIVE_BUFFER: c_int = 2 << 20;
 /// Not in libc for every target: let this socket see only the groups it joined itself (linux/in.h, linux/in6.h).
 const IP_MULTICAST_ALL: c_int = 49;
 const IPV6_MULTICAST_ALL: c_int = 29;
@@ -138,6 +141,7 @@ impl Port {
             }
         }
         set(&receive, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, 1 as c_int)?;
+        set(&receive, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, RECEIVE_BUFFER)?;
         // The sending socket is never read: the smallest queue keeps copies of what arrives from piling up.
         set(&send, libc::SOL_SOCKET, libc::SO_RCVBUF, 0 as c_int)?;
         Ok(Self { receive, send, family, index })

@@ -132,3 +132,23 @@ fn a_flushed_ruleset_is_noticed_and_a_reloaded_one_taken_up() {
     lab.hosts[0].sh(&format!("{} --fence {config} | nft -f -", env!("CARGO_BIN_EXE_quorate-vrrpd")));
     until_true("the lease again", || fence_is(&lab, Fence::Lease));
 }
+
+#[test]
+fn a_reload_to_a_link_without_rules_is_told() {
+    if !possible() {
+        return;
+    }
+    let mut lab = Lab::new(1);
+    lab.start(&json!({}));
+    lab.hosts[0].comes_to(State::Active);
+    lab.hosts[0]
+        .sh("ip link add link eth0 name mv0 type macvlan && ip link set mv0 up && ip addr add 10.8.0.11/24 dev mv0");
+    lab.hosts[0].configure(&[crate::lab::router(254, &json!({ "link": "mv0", "addresses": ["10.8.0.100"] }))]);
+    lab.hosts[0].signal(Signal::SIGHUP);
+    until_true("the loss of the lease to be told", || {
+        lab.hosts[0].state().is_some_and(|state| {
+            state.fence == Fence::LifetimeOnly && state.fence_problem.is_some_and(|problem| problem.contains("mv0"))
+        })
+    });
+    lab.hosts[0].comes_to(State::Active);
+}
