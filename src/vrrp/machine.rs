@@ -148,6 +148,26 @@ pub enum Reason {
     Stopped,
 }
 
+impl Reason {
+    /// For people, behind "because" or a comma.
+    pub fn text(self) -> &'static str {
+        match self {
+            Reason::Started => "the link and its addresses are there",
+            Reason::Owner => "it owns the addresses",
+            Reason::Silence => "nothing was heard for a whole down interval",
+            Reason::Resignation => "the active master resigned",
+            Reason::HigherPriority => "another master has a higher priority",
+            Reason::GreaterAddress => "another master has the same priority and a greater address",
+            Reason::LateWake => "it woke up so late that another one may have taken over",
+            Reason::Obstacle(Obstacle::LinkMissing) => "the link is missing",
+            Reason::Obstacle(Obstacle::LinkDown) => "the link is down",
+            Reason::Obstacle(Obstacle::NoIpv4Source) => "the link has no IPv4 address",
+            Reason::Obstacle(Obstacle::NoIpv6Source) => "the link has no usable link-local IPv6 address",
+            Reason::Stopped => "it was told to stop",
+        }
+    }
+}
+
 /// What is to be done, in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Action {

@@ -9,11 +9,12 @@ use super::fact::{Fact, Mailbox};
 use super::machine::{self, Obstacle, Reason};
 use super::netlink::NetlinkError;
 use super::packet::{Discard, Remark};
-use super::state::{RouterState, State};
+use super::state::{RECENT_KEPT, RouterState, State, Transition};
 use crate::durable;
 use crate::ident::{Digest, Vrid};
 use crate::message::Message;
 use sd_notify::NotifyState;
+use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -179,6 +180,7 @@ struct Record {
     since: jiff::Timestamp,
     why: Option<Reason>,
     transitions: u64,
+    recent: VecDeque<Transition>,
     counters: Arc<Counters>,
 }
 
@@ -235,6 +237,10 @@ impl Scribe {
                 record.since = wall_clock();
                 record.why = Some(why);
                 record.transitions += 1;
+                record.recent.push_back(Transition { at: record.since, from, to, why });
+                if record.recent.len() > RECENT_KEPT {
+                    record.recent.pop_front();
+                }
                 desk.changed = true;
                 tracing::info!(
                     message_id = Message::RouterMoved.id(),
@@ -309,6 +315,7 @@ impl Scribe {
                     since: same.map_or_else(wall_clock, |record| record.since),
                     why: same.and_then(|record| record.why),
                     transitions: same.map_or(0, |record| record.transitions),
+                    recent: same.map_or_else(VecDeque::new, |record| record.recent.clone()),
                     counters,
                 }
             })
@@ -353,6 +360,7 @@ impl Scribe {
             priority: record.standing.priority,
             active: record.standing.active,
             transitions: record.transitions,
+            recent: record.recent.iter().cloned().collect(),
             addresses: record.addresses.clone(),
             counters: record.counters.read(),
         });

@@ -53,10 +53,30 @@ pub struct RouterState {
     pub active: Option<IpAddr>,
     /// How often it became Active, Backup or neither.
     pub transitions: u64,
+    /// The latest of them, oldest first, at most [`RECENT_KEPT`].
+    #[serde(default)]
+    pub recent: Vec<Transition>,
     /// The virtual addresses.
     pub addresses: Vec<IpAddr>,
     /// What was sent, received and discarded.
     pub counters: Counted,
+}
+
+/// A night of flapping, in a document that is rewritten at every transition.
+pub const RECENT_KEPT: usize = 32;
+
+/// One change of a virtual router's state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Transition {
+    /// When.
+    pub at: jiff::Timestamp,
+    /// The state before.
+    pub from: machine::State,
+    /// The state since.
+    pub to: machine::State,
+    /// Why.
+    pub why: Reason,
 }
 
 /// What an observer found where the state document belongs.

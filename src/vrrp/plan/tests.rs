@@ -28,6 +28,7 @@ fn running_with(digest: Digest, state: MachineState, obstacle: Option<Obstacle>)
         priority: 254,
         active: None,
         transitions: 0,
+        recent: Vec::new(),
         addresses: Vec::new(),
         counters: Counted::default(),
     };
