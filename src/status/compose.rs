@@ -1,20 +1,23 @@
 //! From what a run knows to the status document. Pure: the time is an argument, nothing is asked of anybody.
 
+#[cfg(test)]
+mod tests;
+
 use super::{
     Activity, Certificate, CertificateStatus, EtcdStatus, FailedStep, Health, ManifestStatus, MasterStatus, MemberRole,
-    Phase, RefusedDrop, SCHEMA, Status, VipStatus, VrrpRole, Warning,
+    Phase, ProbeStatus, RefusedDrop, SCHEMA, Status, Transition, VipStatus, VrrpRole, Warning,
 };
 use crate::etcd::cluster::Role;
 use crate::etcd::summary::{self, Leading, MemberSummary, Quorum, Summary};
 use crate::ident::NodeName;
-use crate::manifest::{Manifest, Master};
+use crate::manifest::{Manifest, Master, Probe, ProbeTarget};
 use crate::network;
 use crate::pki::Installed;
 use crate::plan::{Blocked, Part};
 use crate::quorum;
 use crate::status::notice::Notice;
 use crate::vrrp::machine::State as RouterPhase;
-use crate::vrrp::state::{ObservedState, RouterState};
+use crate::vrrp::state::{self, ObservedState, RouterState};
 use std::net::IpAddr;
 
 /// What a run knows when it writes the document.
@@ -85,7 +88,7 @@ pub fn compose(known: Known<'_>) -> Status {
             addresses: manifest.vip.addresses.clone(),
             link: me.zip(seen).and_then(|(me, seen)| link(manifest, me, seen.network)),
             active: active.cloned(),
-            transitions: Vec::new(),
+            transitions: router.map_or_else(Vec::new, transitions),
             transitions_total: router.map(|router| router.transitions),
         }),
         masters: manifest.map_or_else(Vec::new, |manifest| {
@@ -98,12 +101,46 @@ pub fn compose(known: Known<'_>) -> Status {
         etcd: etcd(seen.map(|seen| seen.etcd)),
         activity: known.activity,
         certificates: seen.map_or_else(Vec::new, |seen| certificates(seen.pki)),
-        probes: Vec::new(),
+        probes: manifest.map_or_else(Vec::new, |manifest| probes(manifest, seen.map(|seen| seen.vrrp))),
         warnings: seen.map_or_else(Vec::new, |seen| warnings(seen.etcd).chain(fence(seen.vrrp)).collect()),
         pending: known.pending,
         blocked: known.blocked,
         failed: known.failed,
     }
+}
+
+fn transitions(router: &RouterState) -> Vec<Transition> {
+    let moved = |moved: &state::Transition| Transition {
+        at: moved.at,
+        from: role(moved.from),
+        to: role(moved.to),
+        why: moved.why.text().to_owned(),
+    };
+    router.recent.iter().map(moved).collect()
+}
+
+/// The daemon names the probes that fail, each as `target: complaint`; about the others it is content.
+fn probes(manifest: &Manifest, state: Option<&ObservedState>) -> Vec<ProbeStatus> {
+    let failing = match state {
+        Some(ObservedState::Present(state)) => Some(&state.unhealthy),
+        Some(ObservedState::Absent | ObservedState::Unknown { .. }) | None => None,
+    };
+    let seen = |probe: &Probe| {
+        let target = match &probe.target {
+            ProbeTarget::Tcp(address) => format!("tcp://{address}"),
+            ProbeTarget::Http(url) | ProbeTarget::Https(url) => url.clone(),
+        };
+        let complaint = failing.and_then(|failing| {
+            failing.iter().find_map(|complaint| complaint.strip_prefix(&target)?.strip_prefix(": "))
+        });
+        let health = match (failing, complaint) {
+            (None, _) => Health::Unknown,
+            (Some(_), Some(_)) => Health::Unhealthy,
+            (Some(_), None) => Health::Healthy,
+        };
+        ProbeStatus { health, why: complaint.map(str::to_owned), target }
+    };
+    manifest.health.iter().map(seen).collect()
 }
 
 fn certificates(installed: &Installed) -> Vec<CertificateStatus> {
@@ -189,14 +226,20 @@ fn vrrp_role(
     told: Option<VrrpRole>,
 ) -> VrrpRole {
     match router.filter(|_| here).map(|router| router.state) {
-        Some(RouterPhase::Active) => VrrpRole::Active,
-        Some(RouterPhase::Backup) => VrrpRole::Backup,
-        Some(RouterPhase::Initialize) => VrrpRole::Initialize,
+        Some(state) => role(state),
         None if active == Some(&master.name) => VrrpRole::Active,
         // It told before another one took over.
         None if told == Some(VrrpRole::Active) && active.is_some() => VrrpRole::Backup,
         // A Backup is silent by protocol: without its notice a waiting one and a dead one look the same.
         None => told.unwrap_or(VrrpRole::Unknown),
+    }
+}
+
+fn role(state: RouterPhase) -> VrrpRole {
+    match state {
+        RouterPhase::Active => VrrpRole::Active,
+        RouterPhase::Backup => VrrpRole::Backup,
+        RouterPhase::Initialize => VrrpRole::Initialize,
     }
 }
 

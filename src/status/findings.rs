@@ -264,6 +264,7 @@ fn etcd(status: &Status) -> Option<Finding> {
         }
         // Before there is a manifest there is no cluster to know anything of.
         EtcdStatus::Unknown { .. } if status.manifest.is_none() => None,
+        EtcdStatus::Unknown { .. } if is_told(status) => None,
         EtcdStatus::Unknown { why } => finding(
             Verdict::Degraded,
             "the state of etcd is not known from here",
@@ -271,6 +272,11 @@ fn etcd(status: &Status) -> Option<Finding> {
             "'quorate status' on another master; here 'systemctl status quorate-etcd'".into(),
         ),
     }
+}
+
+/// Whether the run under way, or its plan, already says what etcd waits for.
+fn is_told(status: &Status) -> bool {
+    status.activity.is_some() || status.blocked.iter().any(|blocked| blocked.part == Part::Etcd)
 }
 
 fn vip(status: &Status) -> Option<Finding> {
@@ -307,6 +313,15 @@ fn vip(status: &Status) -> Option<Finding> {
 }
 
 fn masters(status: &Status, found: &mut Vec<Finding>) {
+    let answering_is_due = match &status.etcd {
+        // There is no member yet that could answer; the plan names the masters it waits for.
+        EtcdStatus::Unformed => false,
+        EtcdStatus::Unknown { .. } => !is_told(status),
+        EtcdStatus::Quorate { .. } | EtcdStatus::NoQuorum { .. } => true,
+    };
+    if !answering_is_due {
+        return;
+    }
     for master in &status.masters {
         let name = &master.name;
         let here = Some(name) == status.host.as_ref();

@@ -88,7 +88,7 @@ fn screen(out: &mut String, status: &Status, now: Timestamp, paint: Paint) -> fm
         table(out, status, paint)?;
     }
     work(out, status, now, paint)?;
-    advice(out, &found, paint)
+    advice(out, &found, status.activity.is_some(), paint)
 }
 
 /// The one fact that matters most, behind the verdict in the first line.
@@ -97,7 +97,10 @@ pub fn answer(status: &Status, verdict: Verdict, found: &[Finding]) -> String {
     match (verdict, &status.etcd, worst) {
         (Verdict::Fine, EtcdStatus::Quorate { may_lose, .. }, _) => may_lose_words(*may_lose),
         (Verdict::Fine, ..) => "as the manifest asks".into(),
-        (Verdict::Converging, ..) if let Some(activity) = &status.activity => activity.step.clone(),
+        (Verdict::Converging, ..) if let Some(activity) = &status.activity => match activity.progress.as_str() {
+            "" => activity.step.clone(),
+            progress => format!("{}; {progress}", activity.step),
+        },
         (Verdict::Converging, _, None) => "a run is at work".into(),
         // For whom it waits is the answer, and so is what broke; both stand in the first line of the reason.
         (Verdict::Waiting | Verdict::Failed, _, Some(finding)) => {
@@ -271,7 +274,8 @@ fn work(out: &mut String, status: &Status, now: Timestamp, paint: Paint) -> fmt:
             format!(", gives up in {}", elapsed::words(elapsed::seconds(now, deadline)))
         });
         writeln!(out, "\n{} {}", paint.tone(Tone::Strong, "at work"), activity.step)?;
-        indented(out, "", &format!("{} (for {since}{limit})", activity.progress))?;
+        let progress = if activity.progress.is_empty() { "it has just begun" } else { &activity.progress };
+        indented(out, "", &format!("{progress} (for {since}{limit})"))?;
     }
     let at_work = status.activity.as_ref().map(|activity| &activity.step);
     let mut pending = status.pending.iter().filter(|step| Some(*step) != at_work).peekable();
@@ -282,9 +286,10 @@ fn work(out: &mut String, status: &Status, now: Timestamp, paint: Paint) -> fmt:
     Ok(())
 }
 
-fn advice(out: &mut String, found: &[Finding], paint: Paint) -> fmt::Result {
+fn advice(out: &mut String, found: &[Finding], at_work: bool, paint: Paint) -> fmt::Result {
     if found.is_empty() {
-        return writeln!(out, "\n{}", paint.tone(Tone::Faint, "nothing to do"));
+        let words = if at_work { "nothing to do but wait" } else { "nothing to do" };
+        return writeln!(out, "\n{}", paint.tone(Tone::Faint, words));
     }
     for finding in found {
         let (word, tone) = match finding.verdict {

@@ -120,16 +120,13 @@ pub struct VipStatus {
     pub link: Option<String>,
     /// Who answers for it, as far as this host's VRRP daemon knows.
     pub active: Option<NodeName>,
-    /// The latest changes of this host's own part, oldest first, at most [`TRANSITIONS_KEPT`].
+    /// The latest changes of this host's own part, oldest first: as many as its daemon keeps.
     #[serde(default)]
     pub transitions: Vec<Transition>,
     /// How often this host's part has changed since its daemon started; none while the daemon is not heard.
     #[serde(default)]
     pub transitions_total: Option<u64>,
 }
-
-/// Enough to see a night of flapping, small enough to rewrite with every round.
-pub const TRANSITIONS_KEPT: usize = 32;
 
 /// One change of this host's part in the virtual router.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

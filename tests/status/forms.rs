@@ -54,6 +54,7 @@ fn each_case_has_its_verdict() {
         ("certificate-expired", Verdict::Down),
         ("converged", Verdict::Fine),
         ("failed-step", Verdict::Failed),
+        ("genesis-one-silent", Verdict::Converging),
         ("learner-catching-up", Verdict::Converging),
         ("no-manifest", Verdict::Waiting),
         ("probe-failing", Verdict::Degraded),
