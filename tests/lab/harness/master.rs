@@ -49,9 +49,8 @@ impl Master {
         let directory = work.join(&name);
         fs::create_dir_all(directory.join("var"))?;
         let address = Ipv4Addr::new(10, 20, 0, 10 + number);
-        let network = format!(
-            "[Match]\nName=eth0\n[Network]\nAddress={address}/24\nLinkLocalAddressing=no\nIPv6AcceptRA=no\nKeepConfiguration=yes\n"
-        );
+        let network =
+            format!("[Match]\nName=eth0\n[Network]\nAddress={address}/24\nLinkLocalAddressing=no\nIPv6AcceptRA=no\n");
         fs::write(directory.join("lab.network"), network)?;
         let machine_id = format!("0b7e5ac0ffee40d1a1b2c3d4e5f607{number:02x}");
         Ok(Self { name, address, machine_id, directory, power: Power::Off })

@@ -83,6 +83,8 @@ pub fn install(tree: &Path, work: &Path, quorate: &Path, trust: &Path) -> anyhow
     }
     let layers = format!("lowerdir={},upperdir={},workdir={}", tree.display(), upper.display(), scratch.display());
     must(Command::new("mount").args(["-t", "overlay", "overlay", "-o", &layers]).arg(&image))?;
+    // An image names its links before quorate is installed; each master's own addresses are laid over this file.
+    fs::write(image.join("etc/systemd/network/10-lab.network"), "[Match]\nName=eth0\n")?;
     let installed = must(Command::new(quorate).arg("install").arg("--root").arg(&image).arg("--trust").arg(trust))?;
     Ok((image, String::from_utf8_lossy(&installed.stdout).into_owned()))
 }

@@ -3,6 +3,7 @@
 mod boot;
 mod converge;
 mod faults;
+mod vip;
 
 use super::harness::Lab;
 use super::harness::runner::{Named, scenarios};
@@ -20,6 +21,8 @@ pub const SCENARIOS: &[Named<Lab>] = scenarios![
     converge::a_power_cut_of_the_active_master_moves_the_vip,
     converge::a_master_that_lost_power_comes_back_as_a_member_by_itself,
     converge::all_masters_come_back_after_a_power_cut_of_the_site_without_any_drop,
+    vip::a_killed_vrrp_daemon_leaves_no_second_vip_and_comes_back,
+    vip::networkd_restarting_and_reconfiguring_the_link_keeps_the_vip,
     faults::a_second_reconcile_waits_for_the_first,
     faults::a_refused_drop_changes_nothing_and_is_reported,
     faults::reconcile_killed_again_and_again_converges_in_the_end,
