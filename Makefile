@@ -1,11 +1,14 @@
 # Everything a newcomer needs, as root on Debian 12 or newer with a Rust toolchain.
 
-.PHONY: help demo test bench prepare clean
+.PHONY: help demo test bench image image-test prepare clean
 
 help:
 	@echo "make demo    three masters converge from one signed manifest, and lose one"
 	@echo "make test    every check: format, lints, unit, network namespace, etcd and lab tests"
 	@echo "make bench   what reconcile and a failover cost, beside keepalived and the protocol's own limit"
+
+	@echo "make image TRUST=allowed_signers   the BareOS disk image, into target/image"
+	@echo "make image-test                    boot it in a virtual machine, with and without a manifest"
 
 # The packages that cargo cannot bring.
 prepare:
@@ -21,6 +24,14 @@ test: prepare
 
 bench: prepare
 	@cargo bench
+
+image: prepare
+	@test -n "$(TRUST)" || { echo "make image TRUST=FILE: the allowed_signers whose keys may sign for this image"; exit 2; }
+	@cargo build --quiet --release --bins
+	@image/build target/release "$(TRUST)"
+
+image-test: prepare
+	@cargo test --test image
 
 clean:
 	cargo clean

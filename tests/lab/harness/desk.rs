@@ -4,6 +4,7 @@
 use super::master::{DropPlace, Master};
 use super::{Lab, must};
 use std::fs;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -57,6 +58,30 @@ impl Desk {
         Ok(told)
     }
 
+    /// The desk of an earlier run, or a new one: an image keeps the trust it was built with.
+    pub fn kept(directory: &Path, quorate: &Path) -> anyhow::Result<Self> {
+        let desk = Self { directory: directory.to_owned(), quorate: quorate.to_owned() };
+        if desk.trust().exists() { Ok(desk) } else { Self::set_up(directory, quorate) }
+    }
+
+    /// The drop for the only master of a new test cluster, whose link is known by its hardware address.
+    pub fn prepare_single(&self, address: Ipv4Addr) -> anyhow::Result<Vec<(&'static str, Vec<u8>)>> {
+        let former = self.directory.join("pki");
+        if former.exists() {
+            fs::remove_dir_all(former)?;
+        }
+        let starter = self.quorate(&["init", "--masters", "1", "--test", "--name", "image"])?;
+        let manifest = starter
+            .replace("https: \"https://127.0.0.1:6443/livez\"", "tcp: \"127.0.0.1:2379\"")
+            .replace("interface: eth0 ", "interface: \"52:54:00:00:00:01\" ")
+            .replace("10.20.0.11", &address.to_string());
+        fs::write(self.directory.join("manifest.yaml"), manifest)?;
+        for command in ["pki init", "pki issue manifest.yaml", "sign manifest.yaml --key admin"] {
+            self.quorate(&command.split(' ').collect::<Vec<_>>())?;
+        }
+        self.files_for("m1")
+    }
+
     /// Whether [`Desk::prepare`] has run.
     pub fn has_manifest(&self) -> bool {
         self.directory.join("manifest.yaml.sig").exists()
@@ -82,9 +107,13 @@ impl Desk {
 
     /// The drop for one master.
     pub fn drop_for(&self, master: &Master) -> anyhow::Result<Vec<(&'static str, Vec<u8>)>> {
+        self.files_for(&master.name)
+    }
+
+    fn files_for(&self, master: &str) -> anyhow::Result<Vec<(&'static str, Vec<u8>)>> {
         let read = |path: PathBuf| fs::read(self.directory.join(path));
         Ok(vec![
-            ("node.pem", read(PathBuf::from("pki/nodes").join(&master.name).join("node.pem"))?),
+            ("node.pem", read(PathBuf::from("pki/nodes").join(master).join("node.pem"))?),
             ("manifest.yaml.sig", read("manifest.yaml.sig".into())?),
             ("manifest.yaml", read("manifest.yaml".into())?),
         ])

@@ -1,0 +1,268 @@
+//! One virtual machine that boots the disk image: firmware, UKI, verity, first boot, as on metal.
+//!
+//! Without KVM, an instruction at a time: everything takes minutes where a container takes seconds, so limits are
+//! generous and nothing here is a measurement of quorate.
+
+use crate::harness::{must, network, wait};
+use anyhow::{Context as _, ensure};
+use std::fs::{self, File};
+use std::io::{Read as _, Write as _};
+use std::net::Ipv4Addr;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// From power on to a shell that answers; a minute on an idle machine with two cores.
+const BOOT_LIMIT: Duration = Duration::from_secs(400);
+
+/// For one command on the serial shell.
+const COMMAND_LIMIT: Duration = Duration::from_secs(90);
+
+/// A virtual machine, on or off.
+#[derive(Debug)]
+pub struct Machine {
+    /// Its host name and the name of its port.
+    pub name: String,
+    number: u8,
+    directory: PathBuf,
+    tools: PathBuf,
+    /// Given to it by its firmware at each boot.
+    pub credentials: Vec<Credential>,
+    power: Option<Running>,
+}
+
+/// A machine that is on; its shell answers once it has booted.
+#[derive(Debug)]
+struct Running {
+    qemu: Child,
+    shell: Option<UnixStream>,
+}
+
+/// A system credential (systemd.system-credentials(7)).
+#[derive(Debug, Clone)]
+pub struct Credential {
+    pub name: String,
+    pub value: Vec<u8>,
+}
+
+impl Machine {
+    /// Machine `number` with a disk of its own over the read-only `image`. `tools` is the root of the tools tree.
+    pub fn new(number: u8, work: &Path, image: &Path, tools: &Path) -> anyhow::Result<Self> {
+        let name = format!("m{number}");
+        let directory = work.join(&name);
+        fs::create_dir_all(&directory)?;
+        let machine = Self {
+            credentials: vec![
+                Credential { name: "system.hostname".into(), value: name.clone().into_bytes() },
+                Credential { name: "network.network.10-lab".into(), value: network_file(number).into_bytes() },
+            ],
+            name,
+            number,
+            directory,
+            tools: tools.to_owned(),
+            power: None,
+        };
+        machine.new_disk(image)?;
+        Ok(machine)
+    }
+
+    /// Gives it an empty disk with the image on it, as an installation does.
+    pub fn new_disk(&self, image: &Path) -> anyhow::Result<()> {
+        let disk = self.directory.join("disk.qcow2");
+        let mut create = self.tool("qemu-img");
+        create.args(["create", "-q", "-f", "qcow2", "-F", "raw", "-b"]).arg(image).arg(disk).arg("4G");
+        must(&mut create).map(drop)
+    }
+
+    /// Its id as firmware tells it and machine-id(5) has it.
+    pub fn machine_id(&self) -> String {
+        format!("0b7e5ac0ffee40d1a1b2c3d4e5f608{:02x}", self.number)
+    }
+
+    /// Its address on the lab's link.
+    pub fn address(&self) -> Ipv4Addr {
+        address(self.number)
+    }
+
+    /// Whether it is on.
+    pub fn is_on(&self) -> bool {
+        self.power.is_some()
+    }
+
+    /// Switches it on; returns when its shell answers.
+    pub fn boot(&mut self) -> anyhow::Result<Duration> {
+        let start = Instant::now();
+        self.power_on()?;
+        let socket = self.socket();
+        let running = self.power.as_mut().context("it is off")?;
+        let booted = wait::until(
+            "a shell on the serial line",
+            BOOT_LIMIT,
+            |_, _| {},
+            || {
+                ensure!(running.qemu.try_wait()?.is_none(), "QEMU has ended");
+                let mut shell = UnixStream::connect(&socket)?;
+                shell.set_read_timeout(Some(Duration::from_secs(5)))?;
+                ask(&mut shell, "stty -echo; true", Duration::from_secs(5))?;
+                Ok(shell)
+            },
+        );
+        match booted {
+            Ok((shell, _)) => {
+                running.shell = Some(shell);
+                Ok(start.elapsed())
+            }
+            Err(error) => {
+                let error =
+                    error.context(format!("{} does not boot; its console:\n{}", self.name, self.console_tail()));
+                self.cut_power()?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Switches it on and leaves it to itself.
+    pub fn power_on(&mut self) -> anyhow::Result<()> {
+        ensure!(self.power.is_none(), "{} is already on", self.name);
+        let id = self.machine_id();
+        let uuid = [&id[..8], &id[8..12], &id[12..16], &id[16..20], &id[20..]].join("-");
+        let tap = format!("tap-{}", self.name);
+        if !network::exists(&tap) {
+            must(Command::new("ip").args(["tuntap", "add", &tap, "mode", "tap"]))?;
+        }
+        network::plug(&tap)?;
+        let socket = self.socket();
+        let _ = fs::remove_file(&socket);
+        let mut qemu = self.tool("qemu-system-x86_64");
+        qemu.args(["-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "1024"])
+            .args(["-display", "none", "-nodefaults", "-no-reboot", "-uuid", &uuid])
+            .args(["-drive", "if=pflash,format=raw,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd"])
+            .args(["-drive", "if=pflash,format=raw,snapshot=on,file=/usr/share/OVMF/OVMF_VARS_4M.fd"])
+            .args(["-drive", &format!("if=virtio,file={}", self.directory.join("disk.qcow2").display())])
+            .args(["-netdev", &format!("tap,id=lan,ifname={tap},script=no,downscript=no")])
+            .args(["-device", &format!("virtio-net-pci,netdev=lan,mac=52:54:00:00:00:{:02x}", self.number)])
+            .args(["-serial", &format!("file:{}", self.console().display())])
+            .args(["-serial", &format!("unix:{},server=on,wait=off", socket.display())])
+            .args(["-smbios", "type=11,value=io.systemd.stub.kernel-cmdline-extra=systemd.debug_shell=ttyS1"]);
+        for (number, credential) in self.credentials.iter().enumerate() {
+            // Through a file: a key does not belong on a command line.
+            let file = self.directory.join(format!("credential-{number}"));
+            let value = base64(&credential.value);
+            fs::write(&file, format!("io.systemd.credential.binary:{}={value}", credential.name))?;
+            qemu.args(["-smbios", &format!("type=11,path={}", file.display())]);
+        }
+        let log = File::create(self.directory.join("qemu.log"))?;
+        let qemu = qemu.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?;
+        self.power = Some(Running { qemu, shell: None });
+        Ok(())
+    }
+
+    /// Runs a command on the serial shell; what it printed and its exit code.
+    pub fn ask(&mut self, command: &str) -> anyhow::Result<(String, i32)> {
+        let running = self.power.as_mut().with_context(|| format!("{} is off", self.name))?;
+        let shell = running.shell.as_mut().with_context(|| format!("{} has not booted", self.name))?;
+        ask(shell, command, COMMAND_LIMIT)
+    }
+
+    /// The same, for a command that has to succeed.
+    pub fn must(&mut self, command: &str) -> anyhow::Result<String> {
+        let (output, code) = self.ask(command)?;
+        ensure!(code == 0, "{}: '{command}' leaves with {code}: {output}", self.name);
+        Ok(output)
+    }
+
+    /// Pulls the plug.
+    pub fn cut_power(&mut self) -> anyhow::Result<()> {
+        let mut running = self.power.take().with_context(|| format!("{} is already off", self.name))?;
+        running.qemu.kill()?;
+        running.qemu.wait()?;
+        Ok(())
+    }
+
+    /// Everything its firmware, kernel and units wrote on the serial console.
+    pub fn console(&self) -> PathBuf {
+        self.directory.join("console.log")
+    }
+
+    /// The end of it, for an error message.
+    pub fn console_tail(&self) -> String {
+        let text = fs::read(self.console()).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let lines: Vec<_> = text.lines().collect();
+        lines[lines.len().saturating_sub(30)..].join("\n")
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.directory.join("shell")
+    }
+
+    /// A program of the tools tree, which sees the lab's directories under their own paths.
+    fn tool(&self, program: &str) -> Command {
+        let mut command = Command::new("chroot");
+        command.arg(&self.tools).arg(program);
+        command
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        if let Some(running) = &mut self.power {
+            let _ = running.qemu.kill();
+            let _ = running.qemu.wait();
+        }
+    }
+}
+
+fn address(number: u8) -> Ipv4Addr {
+    Ipv4Addr::new(10, 20, 0, 10 + number)
+}
+
+/// The link is named by its address: what firmware and kernel call it is nobody's promise.
+fn network_file(number: u8) -> String {
+    format!(
+        "[Match]\nMACAddress=52:54:00:00:00:{number:02x}\n[Network]\nAddress={}/24\nLinkLocalAddressing=no\nIPv6AcceptRA=no\nKeepConfiguration=yes\n",
+        address(number)
+    )
+}
+
+/// One command and its answer on a serial line. The markers are spelt with a gap, so that the echo of the command line is
+/// not taken for the answer.
+fn ask(shell: &mut UnixStream, command: &str, limit: Duration) -> anyhow::Result<(String, i32)> {
+    let start = Instant::now();
+    writeln!(shell, "echo '=='begin; {command}\necho '=='end $? '=='")?;
+    let mut heard = Vec::new();
+    loop {
+        let mut bytes = [0; 4096];
+        match shell.read(&mut bytes) {
+            Ok(0) => anyhow::bail!("the serial line is closed"),
+            Ok(length) => heard.extend_from_slice(&bytes[..length]),
+            Err(error) if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let text = String::from_utf8_lossy(&heard);
+        let answer = text.rsplit_once("==begin").map(|(_, rest)| rest);
+        if let Some((output, end)) = answer.and_then(|rest| rest.split_once("==end "))
+            && let Some((code, _)) = end.split_once(" ==")
+        {
+            let output = output.replace('\r', "");
+            return Ok((output.trim().to_owned(), code.trim().parse()?));
+        }
+        ensure!(start.elapsed() < limit, "no answer to '{command}' within {limit:?}; heard: {text}");
+    }
+}
+
+/// RFC 4648 §4.
+pub fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for group in bytes.chunks(3) {
+        let byte = |at: usize| u32::from(group.get(at).copied().unwrap_or(0));
+        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for at in 0..4 {
+            let digit = usize::try_from(bits >> (18 - 6 * at) & 0x3f).unwrap_or_default();
+            text.push(if at <= group.len() { char::from(DIGITS[digit]) } else { '=' });
+        }
+    }
+    text
+}
