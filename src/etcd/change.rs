@@ -39,6 +39,11 @@ pub fn fit(desired: &Desired, listed: &Listed) -> Fit {
     }
 }
 
+/// This master's entry.
+pub fn own<'a>(desired: &Desired, view: &'a View) -> Option<&'a Listed> {
+    view.members.iter().find(|listed| fit(desired, listed) == Fit::Master(desired.me.clone()))
+}
+
 /// What the member list asks of this master beyond its own membership.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Due {

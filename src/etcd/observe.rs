@@ -3,7 +3,7 @@
 //! A converged member costs one connection to itself. Only when it does not read with quorum are the other masters
 //! asked, all at once, each with a deadline of about a second, so that dead peers do not add up.
 
-use super::change::{Fit, fit};
+use super::change::{Fit, fit, own};
 use super::client::Endpoint;
 use super::cluster::{Condition, Listed, PeerSeen, Role, View};
 use super::genesis::{Held, Marker, Stamp, marker};
@@ -76,9 +76,8 @@ fn others_matter(desired: &Desired, seen: &Observed) -> Others {
 
 /// Whether the list differs from the manifest, or this master may have to change it to get in.
 fn change_at_stake(desired: &Desired, seen: &Observed, view: &View) -> bool {
-    let own = |listed: &Listed| fit(desired, listed) == Fit::Master(desired.me.clone());
     seen.data != DataDirectory::HasWal
-        || !view.members.iter().any(own)
+        || own(desired, view).is_none()
         || view.members.iter().any(|listed| !matches!(fit(desired, listed), Fit::Master(_)))
 }
 

@@ -114,7 +114,7 @@ pub fn next(desired: &Desired, own: &Attestation, heard: &BTreeMap<NodeName, Hea
         match heard.get(name) {
             None => drop(on.insert(name.clone(), "not asked yet".to_owned())),
             Some(Heard::Silent { why }) => drop(on.insert(name.clone(), why.clone())),
-            Some(Heard::Attested(peer)) => match consents(desired, peer) {
+            Some(Heard::Attested(peer)) => match consents(desired, own, peer) {
                 Ok(Some(round)) if !rounds.contains(&round) => rounds.push(round),
                 Ok(_) => {}
                 Err(obstacle) => drop(on.insert(name.clone(), obstacle)),
@@ -180,7 +180,7 @@ pub fn prepare(desired: &Desired, own: &Attestation, from: &NodeName, request: &
 }
 
 /// Whether a peer's attestation agrees to forming the cluster: the round it is prepared for, if any, or what is in the way.
-fn consents<'a>(desired: &Desired, peer: &'a Attestation) -> Result<Option<&'a Round>, String> {
+fn consents<'a>(desired: &Desired, own: &Attestation, peer: &'a Attestation) -> Result<Option<&'a Round>, String> {
     if peer.cluster != desired.cluster {
         return Err(format!("it belongs to cluster {}", peer.cluster));
     }
@@ -192,6 +192,10 @@ fn consents<'a>(desired: &Desired, peer: &'a Attestation) -> Result<Option<&'a R
     }
     if let Some(obstacle) = data_obstacle(&peer.data) {
         return Err(format!("its data directory {obstacle}"));
+    }
+    let skew_s = peer.clock_s.abs_diff(own.clock_s);
+    if skew_s > MOST_SKEW_S {
+        return Err(format!("its clock and this master's differ by {skew_s} s"));
     }
     match &peer.held {
         Held::Nothing => Ok(None),
@@ -218,6 +222,9 @@ fn data_obstacle(data: &DataDirectory) -> Option<String> {
         DataDirectory::Unknown { why } => Some(format!("is unknown: {why}")),
     }
 }
+
+/// Leases and certificates are measured by clocks; a formed cluster would suffer from what is easily awaited now.
+const MOST_SKEW_S: u64 = 60;
 
 #[cfg(test)]
 mod tests;

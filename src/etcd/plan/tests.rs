@@ -1,7 +1,7 @@
 use super::*;
-use crate::etcd::Places;
-use crate::etcd::cluster::PeerSeen;
-use crate::etcd::genesis::{Nonce, Stamp};
+use crate::etcd::cluster::{Condition, Listed, PeerSeen, View};
+use crate::etcd::genesis::{Nonce, Round, Stamp};
+use crate::etcd::{Places, client_url, peer_url};
 use crate::file::ObservedFile;
 use crate::ident::{Digest, Generation, NodeName};
 use std::collections::BTreeMap;
@@ -71,7 +71,7 @@ fn voter(number: u8) -> Listed {
         id: number.into(),
         name: name(number).to_string(),
         peer_urls: vec![peer_url(address(number))],
-        client_urls: vec![super::super::client_url(address(number))],
+        client_urls: vec![client_url(address(number))],
         role: Role::Voter,
     }
 }

@@ -95,7 +95,8 @@ fn everything_but_an_empty_master_with_the_same_manifest_is_waited_for() {
     };
     let committed = Held::Marker(Marker::Committed { round: round(1) });
     let formed = Held::Marker(Marker::Formed { cluster: desired(1, &[1, 2, 3]).cluster, etcd: 1, member: 2 });
-    let table: [(&str, Attestation); 8] = [
+    let table: [(&str, Attestation); 9] = [
+        ("another time", other(&|it| it.clock_s = 61)),
         ("another generation", other(&|it| it.generation = Generation(2))),
         ("other bytes", other(&|it| it.digest = Digest::of(b"fork"))),
         ("another cluster", other(&|it| it.cluster = "00000000-5d0e-4b8e-9a3f-6f2f7a1d9c10".parse().unwrap())),
