@@ -147,4 +147,27 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn every_topic_that_the_program_points_to_exists() {
+        let mut folders = vec![std::path::PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/src"))];
+        let mut pointers = 0;
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                let text = std::fs::read_to_string(&path).unwrap();
+                for pointer in text.split("'quorate help ").skip(1) {
+                    let name: String = pointer.chars().take_while(char::is_ascii_lowercase).collect();
+                    let known = name.is_empty() || TOPICS.iter().any(|topic| topic.name == name);
+                    assert!(known, "{}: there is no 'quorate help {name}'", path.display());
+                    pointers += usize::from(!name.is_empty());
+                }
+            }
+        }
+        assert!(pointers > 5, "the pointers are written in another way now");
+    }
 }

@@ -1,14 +1,17 @@
 //! `quorate man DIRECTORY`: manual pages for packagers, from the same definitions and texts as `--help` and
 //! `quorate help`.
 //!
-//! One page per verb in section 1, one per topic in section 7 (tolerance is both). They are made, never edited.
+//! One page per verb in section 1, the manifest in section 5, one page per topic in section 7 (tolerance is a verb as
+//! well). They are made, never edited.
 
 use super::help::{TOPICS, Topic};
 use super::{Cli, Exit};
+use crate::manifest::schema::schema;
 use anyhow::{Context, Result};
 use clap::CommandFactory;
 use clap_mangen::Man;
-use clap_mangen::roff::{Roff, roman};
+use clap_mangen::roff::{Roff, bold, roman};
+use serde_json::Value as Json;
 use std::fs;
 use std::path::PathBuf;
 
@@ -52,6 +55,7 @@ pub fn pages() -> Result<Vec<Page>> {
     command.build();
     let mut pages = Vec::new();
     verb(command, &mut pages)?;
+    pages.push(Page { name: "quorate-manifest.5".into(), content: manifest()? });
     for topic in &TOPICS {
         pages.push(Page { name: format!("quorate-{}.7", topic.name), content: explained(topic)? });
     }
@@ -70,12 +74,58 @@ fn verb(command: clap::Command, pages: &mut Vec<Page>) -> Result<()> {
     Ok(())
 }
 
-fn explained(topic: &Topic) -> Result<Vec<u8>> {
+/// The page of the manifest: an example, and every field as the schema has it.
+fn manifest() -> Result<Vec<u8>> {
+    let mut roff = headed("quorate-manifest", "5", "the one document that a cluster is kept by");
+    roff.control("SH", ["DESCRIPTION"]);
+    roff.text([roman(
+        "A manifest and its signature, manifest.yaml and manifest.yaml.sig, lie in a drop directory: /run/quorate/drop, \
+         /etc/quorate/drop or /var/lib/quorate/drop. The highest generation that is trusted and valid comes into force. \
+         Unknown keys are errors.",
+    )]);
+    roff.control("SH", ["EXAMPLE"]);
+    roff.control("nf", []);
+    include_str!("../../spec/examples/three-masters.yaml").lines().for_each(|line| {
+        roff.text([roman(line)]);
+    });
+    roff.control("fi", []);
+    roff.control("SH", ["FIELDS"]);
+    fields("", &schema(), &mut roff);
+    roff.control("SH", ["SEE ALSO"]);
+    roff.text([roman("quorate-check(1), quorate-init(1), quorate-sign(1), quorate-tolerance(7), quorate-trust(7)")]);
+    written(&roff)
+}
+
+/// One entry per key, in the order of the schema; what may be left out says so in its text.
+fn fields(path: &str, object: &Json, roff: &mut Roff) {
+    let required = |key: &str| object["required"].as_array().is_some_and(|keys| keys.iter().any(|known| known == key));
+    for (key, value) in object["properties"].as_object().into_iter().flatten() {
+        let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+        roff.control("TP", []);
+        roff.text([bold(&path)]);
+        let text = value["description"].as_str().unwrap_or_default();
+        roff.text([roman(if required(key) { format!("{text} Required.") } else { text.to_owned() })]);
+        fields(&path, value, roff);
+        fields(&format!("{path}[]"), &value["items"], roff);
+    }
+}
+
+fn headed(name: &str, section: &str, title: &str) -> Roff {
     let mut roff = Roff::new();
-    let name = format!("quorate-{}", topic.name);
-    roff.control("TH", [name.to_uppercase().as_str(), "7"]);
+    roff.control("TH", [name.to_uppercase().as_str(), section]);
     roff.control("SH", ["NAME"]);
-    roff.text([roman(format!("{name} - {}", topic.title()))]);
+    roff.text([roman(format!("{name} - {title}"))]);
+    roff
+}
+
+fn written(roff: &Roff) -> Result<Vec<u8>> {
+    let mut content = Vec::new();
+    roff.to_writer(&mut content)?;
+    Ok(content)
+}
+
+fn explained(topic: &Topic) -> Result<Vec<u8>> {
+    let mut roff = headed(&format!("quorate-{}", topic.name), "7", topic.title());
     let (mut preformatted, mut paragraph) = (false, false);
     for line in topic.body().lines() {
         if line.is_empty() {
@@ -96,9 +146,7 @@ fn explained(topic: &Topic) -> Result<Vec<u8>> {
         }
         (preformatted, paragraph) = (indented, false);
     }
-    let mut content = Vec::new();
-    roff.to_writer(&mut content)?;
-    Ok(content)
+    written(&roff)
 }
 
 fn is_heading(line: &str) -> bool {
@@ -120,6 +168,14 @@ mod tests {
             assert!(has(&format!("quorate-{}.7", topic.name)), "{}", topic.name);
         }
         assert!(has("quorate.1"));
+    }
+
+    #[test]
+    fn the_page_of_the_manifest_has_every_field_with_its_path() {
+        let page = String::from_utf8(manifest().unwrap()).unwrap();
+        for field in ["metadata.generation", "spec.vip.addresses", "spec.masters[].identity.mac", "spec.etcd.phase"] {
+            assert!(page.contains(&format!(".TP\n\\fB{field}\\fR\n")), "{field}: {page}");
+        }
     }
 
     #[test]

@@ -193,7 +193,8 @@ fn member(desired: &Desired, seen: &Observed, marker: Option<&Marker>, cluster: 
         return plan;
     }
     if !status.alarms.is_empty() {
-        let unblock = "for NOSPACE compact, defragment and disarm; for CORRUPT replace the member (spec/etcd.md)";
+        let unblock =
+            "for NOSPACE compact, defragment and disarm; for CORRUPT replace the member ('quorate help recovery')";
         plan.block(blocked(Hold::Refused, HEALTHY, status.alarms.join(", "), unblock));
         return plan;
     }
