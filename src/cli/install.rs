@@ -1,7 +1,7 @@
 //! `quorate install`: the image build step.
 
 use super::{Exit, completions, man};
-use crate::image::install::{RunningSystem, Tree};
+use crate::image::install::{InstallError, RunningSystem, Tree};
 use crate::image::{Content, Entry, Payload, Standing, layout};
 use anyhow::Context as _;
 use clap_complete::Shell;
@@ -46,8 +46,8 @@ pub fn run(args: &InstallArgs) -> anyhow::Result<Exit> {
     let program = std::env::current_exe().context("cannot find the running program")?;
     let vrrpd = args.vrrpd.clone().unwrap_or_else(|| program.with_file_name("quorate-vrrpd"));
     let running = if args.yes { RunningSystem::Allowed } else { RunningSystem::Refused };
-    let tree = Tree::open(&args.root, running)?;
-    let payload = Payload::read(&program, &vrrpd, &args.trust)?;
+    let tree = Tree::open(&args.root, running).map_err(classed)?;
+    let payload = Payload::read(&program, &vrrpd, &args.trust).map_err(classed)?;
     let mut reports = Vec::new();
     let manuals = manuals()?;
     let manuals = manuals
@@ -90,6 +90,16 @@ fn manuals() -> anyhow::Result<Vec<(PathBuf, Vec<u8>)>> {
         manuals.push((place.into(), completions::script(shell)));
     }
     Ok(manuals)
+}
+
+/// What was named on the command line cannot be used, or is refused for what it is.
+fn classed(error: InstallError) -> anyhow::Error {
+    let exit = match error {
+        InstallError::RunningSystem { .. } | InstallError::Trust { .. } => Exit::Refused,
+        InstallError::Root { .. } | InstallError::NotATree { .. } | InstallError::Payload { .. } => Exit::Usage,
+        InstallError::Tree { .. } | InstallError::Place { .. } => Exit::Failed,
+    };
+    anyhow::Error::new(error).context(exit)
 }
 
 fn word(found: Standing, placed: bool) -> String {
