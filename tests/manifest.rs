@@ -392,3 +392,35 @@ fn a_trust_file_is_checked_and_signed_for_its_own_purpose() {
     assert_eq!(misspelt.status.code(), Some(6));
     assert!(String::from_utf8(misspelt.stderr).unwrap().contains("did you mean 'signers'?"));
 }
+
+/// What somebody tries who has read nothing but `--help`: each mistake says by itself what to do.
+#[test]
+fn a_newcomer_is_led_from_nothing_to_a_signed_manifest() {
+    let place = tempfile::tempdir().unwrap();
+    let path = |name: &str| place.path().join(name);
+    keygen(&["-q", "-t", "ed25519", "-N", "", "-C", "", "-f", path("id").to_str().unwrap()]);
+    let said = |arguments: &[&str]| String::from_utf8(quorate(place.path(), arguments).stderr).unwrap();
+    assert_eq!(
+        said(&["check"]),
+        "quorate: usage: cannot open 'manifest.yaml'; begin with 'quorate init > manifest.yaml': No such file or \
+         directory (os error 2)\n"
+    );
+    assert_eq!(
+        said(&["init", "--masters", "4"]),
+        "quorate: refused: 4 masters tolerate the loss of 1, no more than 3 do, and need 3 of 4 to agree: list 3 or 5 \
+         masters\n"
+    );
+    assert!(said(&["init", "--masters", "1"]).ends_with("start with 3 masters, or for a trial with '--test'\n"));
+    fs::write(path("manifest.yaml"), quorate(place.path(), &["init"]).stdout).unwrap();
+    assert_eq!(said(&["check"]), "");
+    assert!(said(&["sign", "--key", "manifest.yaml"]).ends_with(
+        "cannot use 'manifest.yaml': it is no OpenSSH key; give the private key, or its '.pub' if ssh-agent holds the \
+         private one\n"
+    ));
+    assert_eq!(said(&["sign", "--key", "id"]), "");
+    assert!(said(&["verify", "--trust", "id.pub"]).contains("a name goes before it: 'ops@site ssh-ed25519 …'"));
+    fs::write(path("signers"), format!("ops@site {}", fs::read_to_string(path("id.pub")).unwrap())).unwrap();
+    assert_eq!(said(&["verify", "--trust", "signers"]), "");
+    fs::write(path("manifest.yaml"), quorate(place.path(), &["init"]).stdout).unwrap();
+    assert!(said(&["verify", "--trust", "signers"]).contains("was changed after it was signed: sign it again"));
+}

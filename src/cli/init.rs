@@ -34,6 +34,11 @@ pub fn run(args: &InitArgs) -> Result<Exit> {
     if let Verdict::Refused { why, instead } =
         policy::judge(args.masters, environment, Generation(1), &Acknowledgements::default())
     {
+        let in_a_test = policy::judge(args.masters, Environment::Test, Generation(1), &Acknowledgements::default());
+        let instead = match in_a_test {
+            Verdict::Refused { .. } => instead,
+            _ => "start with 3 masters, or for a trial with '--test'".to_owned(),
+        };
         return Err(anyhow::anyhow!("{why}: {instead}")).context(Exit::Refused);
     }
     print!("{}", starter(name.as_str(), args.masters, environment, &random_uuid()?, &now()));

@@ -17,7 +17,13 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
     let reader: Box<dyn Read> = if path == Path::new("-") {
         Box::new(std::io::stdin())
     } else {
-        Box::new(File::open(path).with_context(|| format!("cannot open '{}'", path.display())).context(Exit::Usage)?)
+        let hint = if path == Path::new("manifest.yaml") && !path.exists() {
+            "; begin with 'quorate init > manifest.yaml'"
+        } else {
+            ""
+        };
+        let named = || format!("cannot open '{}'{hint}", path.display());
+        Box::new(File::open(path).with_context(named).context(Exit::Usage)?)
     };
     let most = u64::try_from(MOST_BYTES)?.saturating_add(1);
     let mut bytes = Vec::new();

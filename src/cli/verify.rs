@@ -9,7 +9,7 @@ use crate::trust::clock::Clock;
 use crate::trust::keyring::Keyring;
 use crate::trust::policy::Policy;
 use crate::trust::{self, Purpose};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -42,6 +42,10 @@ pub fn run(args: &VerifyArgs) -> Result<Exit> {
     let bytes = report::read(&args.file)?;
     let signature = args.signature.clone().unwrap_or_else(|| sign::signature_path(&args.file));
     let list = args.trust.clone().unwrap_or_else(|| Paths::default().allowed_signers());
+    if args.trust.is_none() && !list.exists() {
+        let missing = anyhow!("this host has no '{}'; name a list of allowed signers with --trust", list.display());
+        return Err(missing).context(Exit::Usage);
+    }
     let trusted = String::from_utf8_lossy(&report::read(&list)?).into_owned();
     let policy = Policy { threshold: usize::from(args.threshold), user_verification: false, ..Policy::default() };
     let keyring = Keyring::parse(&trusted, policy);
@@ -52,7 +56,7 @@ pub fn run(args: &VerifyArgs) -> Result<Exit> {
         let path = signature.display();
         return not_trusted(
             args,
-            &anyhow::anyhow!("'{file}' is not signed: there is no '{path}'; sign it with 'quorate sign'"),
+            &anyhow!("'{file}' is not signed: there is no '{path}'; sign it with 'quorate sign'"),
         );
     }
     let signature = String::from_utf8_lossy(&report::read(&signature)?).into_owned();
@@ -95,5 +99,5 @@ fn not_trusted(args: &VerifyArgs, error: &anyhow::Error) -> Result<Exit> {
         report::print_json(&json!({ "verdict": Exit::NotTrusted.to_string(), "why": format!("{error:#}") }));
         return Ok(Exit::NotTrusted);
     }
-    Err(anyhow::anyhow!("{error:#}")).context(Exit::NotTrusted)
+    Err(anyhow!("{error:#}")).context(Exit::NotTrusted)
 }

@@ -16,6 +16,9 @@ pub(super) fn signer(line: &str) -> Result<Signer, String> {
     if name.chars().any(|character| character.is_control() || character == '\u{feff}') {
         return Err("its principals have characters that cannot be seen".into());
     }
+    if is_key_type(name) {
+        return Err("it begins with the key; a name goes before it: 'ops@site ssh-ed25519 …'".into());
+    }
     // As ssh-keygen does: what is not a key type is options.
     let (first, after_first) = field(rest)?;
     let (options, key) = if is_key_type(first) { (None, rest) } else { (Some(first), after_first) };

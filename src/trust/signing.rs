@@ -22,7 +22,7 @@ pub enum Key {
 pub enum SigningError {
     /// The text is no key.
     #[error("it is no OpenSSH key; give the private key, or its '.pub' if ssh-agent holds the private one")]
-    NotAKey(#[source] ssh_key::Error),
+    NotAKey,
     /// The private key is encrypted and ssh-agent does not hold it.
     #[error("it is protected by a passphrase; load it into ssh-agent with 'ssh-add', then sign again")]
     Encrypted(#[source] Option<AgentError>),
@@ -50,7 +50,7 @@ impl Key {
             let key = public.key_data().clone();
             return held(&key).map(|agent| Key::Agent(agent, Box::new(key))).map_err(SigningError::Agent);
         }
-        let private = PrivateKey::from_openssh(text).map_err(SigningError::NotAKey)?;
+        let private = PrivateKey::from_openssh(text).map_err(|_| SigningError::NotAKey)?;
         let key = private.public_key().key_data().clone();
         if private.is_encrypted() {
             return held(&key)

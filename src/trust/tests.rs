@@ -172,7 +172,7 @@ fn a_line_that_is_not_understood_is_not_used() {
             format!("ops valid-after=\"20260102Z\",valid-before=\"20260101Z\" {public}"),
             "its 'valid-before' is not after its 'valid-after'",
         ),
-        (public.clone(), "it has no key"),
+        (public.clone(), "it begins with the key; a name goes before it: 'ops@site ssh-ed25519 …'"),
         ("ops ssh-ed25519".into(), "it has no key"),
         (format!("ops sk-ssh-ed25519@openssh.com {blob}"), "its key cannot be read (unknown algorithm)"),
         ("ops ssh-ed25519 AAAA".into(), "its key cannot be read (Base64 encoding error: invalid Base64 length)"),
