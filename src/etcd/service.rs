@@ -11,7 +11,10 @@ use super::{Places, client_url, peer_url};
 use crate::file::{Owner, RenderedFile};
 use crate::ident::NodeName;
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
+
+/// Where kubeadm has etcd answer health probes, too.
+const METRICS_PORT: u16 = 2381;
 
 /// How a member begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,11 +35,14 @@ pub fn environment(me: &NodeName, address: IpAddr, places: &Places, start: &Star
         // What runs on this host reaches its own member without knowing the host's address.
         clients = format!("{clients},{}", client_url(IpAddr::from([127, 0, 0, 1])));
     }
+    // For health probes, which hold no certificate: /health and /metrics only, and on this host alone.
+    let own = if address.is_loopback() { address } else { IpAddr::from([127, 0, 0, 1]) };
     let mut variables = BTreeMap::from([
         ("ETCD_NAME", me.to_string()),
         ("ETCD_DATA_DIR", places.data.display().to_string()),
         ("ETCD_LISTEN_PEER_URLS", peer_url(address)),
         ("ETCD_LISTEN_CLIENT_URLS", clients),
+        ("ETCD_LISTEN_METRICS_URLS", format!("http://{}", SocketAddr::new(own, METRICS_PORT))),
         ("ETCD_ADVERTISE_CLIENT_URLS", client_url(address)),
         ("ETCD_INITIAL_ADVERTISE_PEER_URLS", peer_url(address)),
         ("ETCD_CERT_FILE", run("node.crt")),
@@ -133,5 +139,10 @@ mod tests {
         );
         assert!(text("127.0.0.11", &Start::Existing).contains("ETCD_LISTEN_CLIENT_URLS=https://127.0.0.11:2379\n"));
         assert!(text("fd00::1", &Start::Existing).contains("ETCD_LISTEN_PEER_URLS=https://[fd00::1]:2380\n"));
+        // What needs no certificate is on loopback only.
+        for (address, metrics) in [("10.0.0.1", "127.0.0.1"), ("127.0.0.11", "127.0.0.11"), ("fd00::1", "127.0.0.1")] {
+            let line = format!("ETCD_LISTEN_METRICS_URLS=http://{metrics}:2381\n");
+            assert!(text(address, &Start::Existing).contains(&line), "{address}");
+        }
     }
 }
