@@ -140,7 +140,7 @@ object! {
 object! {
     /// A probe of a service on this master; exactly one of 'https', 'http' and 'tcp'.
     Probe, "a probe" {
-        /// A URL that has to answer 2xx; the certificate of a loopback target is not verified.
+        /// A URL on loopback that has to answer 2xx; its certificate is not verified.
         "https" https: HttpsUrl = default("another kind of probe"),
         /// A URL that has to answer 2xx.
         "http" http: HttpUrl = default("another kind of probe"),

@@ -189,7 +189,7 @@ pub enum ProbeTarget {
     Tcp(String),
     /// A 2xx answer over HTTP.
     Http(String),
-    /// A 2xx answer over HTTPS; the certificate of a loopback target is not verified.
+    /// A 2xx answer over HTTPS from loopback; its certificate is not verified.
     Https(String),
 }
 

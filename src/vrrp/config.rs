@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 /// As many IPv6 addresses as an advertisement carries in an Ethernet frame: (1500 - 40 - 8) / 16.
@@ -30,21 +29,6 @@ pub struct Config {
     /// Health probes; one that fails makes every router here unhealthy.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub probes: Vec<Probe>,
-    /// What HTTPS probes present, since etcd asks for it, and verify others with.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub credentials: Option<Credentials>,
-}
-
-/// Files in PEM form; read at each attempt, so that renewed ones are taken up.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Credentials {
-    /// The cluster CA.
-    pub ca: PathBuf,
-    /// The node's certificate.
-    pub certificate: PathBuf,
-    /// The node's key.
-    pub key: PathBuf,
 }
 
 /// One virtual router: one machine, in every family that its addresses have.

@@ -5,12 +5,11 @@
 //! which a master never is. The unhealthy ones lie below all of the healthy ones, in the same order, so that the VIP stays
 //! somewhere when every master is unhealthy.
 
-use super::config::{Config, Credentials, Probe, Router, Target, Transport};
+use super::config::{Config, Probe, Router, Target, Transport};
 use super::machine::Preempt;
 use super::packet::{ChecksumForm, TTL, Version};
 use super::time::Interval;
 use crate::manifest::{self, Manifest, Master, ProbeTarget, VrrpChecksum, VrrpVersion};
-use crate::paths::Paths;
 use std::net::{IpAddr, Ipv6Addr};
 
 /// The preferred master's priority.
@@ -65,14 +64,7 @@ impl Config {
             fall: probe.fall.max(1),
             rise: probe.rise.max(1),
         });
-        let probes: Vec<Probe> = probes.collect();
-        let pki = Paths::default().node_pki();
-        let credentials = probes.iter().any(|probe| matches!(probe.target, Target::Https(_))).then(|| Credentials {
-            ca: pki.join("ca.crt"),
-            certificate: pki.join("node.crt"),
-            key: pki.join("node.key"),
-        });
-        Self { routers: vec![router], probes, credentials }
+        Self { routers: vec![router], probes: probes.collect() }
     }
 }
 

@@ -452,7 +452,7 @@ impl Loop {
 
     /// Runs `config` from now on. Routers that stay keep their state and timers (B4); those that go resign; new ones start.
     fn take_over(&mut self, config: Config, digest: Digest, now: Time) {
-        let (verdict, probing) = self.prober.follow(&config.probes, config.credentials.as_ref());
+        let (verdict, probing) = self.prober.follow(&config.probes);
         self.health = verdict;
         let unfenced = config.routers.iter().find(|router| !self.fenced_links.contains(&router.link));
         if let (Some(router), Fence::Lease) = (unfenced, self.fence) {

@@ -1,12 +1,11 @@
 //! One attempt of a probe: a TCP connection, or the status line of an HTTP answer. No process is spawned, no name resolved.
 
 use super::Outcome;
-use crate::vrrp::config::{Credentials, Target};
+use crate::vrrp::config::Target;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, SignatureScheme, StreamOwned};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -18,15 +17,15 @@ const HTTP_PORT: u16 = 80;
 const HTTPS_PORT: u16 = 443;
 
 /// Asks `target` once and takes `deadline` for it at most.
-pub fn attempt(target: &Target, credentials: Option<&Credentials>, deadline: Duration) -> Outcome {
-    match ask(target, credentials, deadline) {
+pub fn attempt(target: &Target, deadline: Duration) -> Outcome {
+    match ask(target, deadline) {
         Ok(()) => Outcome::Passed,
         Err(error) => Outcome::Failed(error.to_string()),
     }
 }
 
 #[expect(clippy::disallowed_methods, reason = "a driver: one deadline over connecting, sending and reading")]
-fn ask(target: &Target, credentials: Option<&Credentials>, deadline: Duration) -> io::Result<()> {
+fn ask(target: &Target, deadline: Duration) -> io::Result<()> {
     let start = Instant::now();
     let left = || {
         let left = deadline.saturating_sub(start.elapsed());
@@ -46,7 +45,7 @@ fn ask(target: &Target, credentials: Option<&Credentials>, deadline: Duration) -
     stream.set_read_timeout(Some(left()?))?;
     match target {
         Target::Https(_) => {
-            let config = Arc::new(client(address.ip(), credentials)?);
+            let config = Arc::new(client(address.ip())?);
             let connection = ClientConnection::new(config, ServerName::from(address.ip())).map_err(io::Error::other)?;
             status(StreamOwned::new(connection, stream), &request, left)
         }
@@ -96,31 +95,17 @@ fn located<'a>(url: &'a str, scheme: &str, port: u16) -> io::Result<(SocketAddr,
     Ok((address.ok_or_else(bad)?, Some((authority, path))))
 }
 
-/// A client that presents the node's certificate, which etcd asks for. What answers on loopback is this host itself, whatever
-/// its certificate says; anything else is verified with the cluster CA.
-fn client(server: IpAddr, credentials: Option<&Credentials>) -> io::Result<ClientConfig> {
+/// What answers on loopback is this host itself, whatever its certificate says. Anything else could not be verified: the
+/// daemon holds no certificates and trusts no authority.
+fn client(server: IpAddr) -> io::Result<ClientConfig> {
+    if !server.is_loopback() {
+        return Err(io::Error::other("only this host's own loopback is asked over https"));
+    }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(io::Error::other)?;
-    let builder = if server.is_loopback() {
-        builder.dangerous().with_custom_certificate_verifier(Arc::new(ThisHost(provider)))
-    } else {
-        let mut roots = RootCertStore::empty();
-        let ca = credentials.ok_or_else(|| io::Error::other("there is no cluster CA to verify it with"))?;
-        let certificate = CertificateDer::from_pem_file(&ca.ca).map_err(io::Error::other)?;
-        roots.add(certificate).map_err(io::Error::other)?;
-        builder.with_root_certificates(roots)
-    };
-    let identity = credentials.and_then(|files| {
-        let chain: Result<Vec<_>, _> = CertificateDer::pem_file_iter(&files.certificate).ok()?.collect();
-        Some((chain.ok()?, PrivateKeyDer::from_pem_file(&files.key).ok()?))
-    });
-    match identity {
-        Some((chain, key)) => builder.with_client_auth_cert(chain, key).map_err(io::Error::other),
-        // Not installed yet: a server that asks for nobody's certificate answers all the same.
-        None => Ok(builder.with_no_client_auth()),
-    }
+    Ok(builder.dangerous().with_custom_certificate_verifier(Arc::new(ThisHost(provider))).with_no_client_auth())
 }
 
 /// Accepts any certificate, and still checks that the server holds its key.
@@ -166,6 +151,7 @@ impl ServerCertVerifier for ThisHost {
 mod tests {
     use super::*;
     use rcgen::{CertificateParams, KeyPair};
+    use rustls::pki_types::PrivateKeyDer;
     use rustls::{ServerConfig, ServerConnection};
     use std::net::TcpListener;
 
@@ -184,7 +170,7 @@ mod tests {
     }
 
     fn http(answer: &'static [u8]) -> Outcome {
-        attempt(&Target::Http(format!("http://{}/healthz", answering(answer))), None, DEADLINE)
+        attempt(&Target::Http(format!("http://{}/healthz", answering(answer))), DEADLINE)
     }
 
     #[test]
@@ -202,16 +188,16 @@ mod tests {
     fn a_connection_is_enough_for_tcp_and_a_closed_port_fails() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let target = Target::Tcp(listener.local_addr().unwrap().to_string());
-        assert_eq!(attempt(&target, None, DEADLINE), Outcome::Passed);
+        assert_eq!(attempt(&target, DEADLINE), Outcome::Passed);
         drop(listener);
-        assert!(matches!(attempt(&target, None, DEADLINE), Outcome::Failed(_)));
+        assert!(matches!(attempt(&target, DEADLINE), Outcome::Failed(_)));
     }
 
     #[test]
     fn a_silent_server_fails_at_the_deadline() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let target = Target::Http(format!("http://{}/", listener.local_addr().unwrap()));
-        assert!(matches!(attempt(&target, None, Duration::from_millis(50)), Outcome::Failed(_)));
+        assert!(matches!(attempt(&target, Duration::from_millis(50)), Outcome::Failed(_)));
     }
 
     #[test]
@@ -235,7 +221,12 @@ mod tests {
             let _ = stream.flush();
         });
         let target = Target::Https(format!("https://{address}/livez"));
-        assert_eq!(attempt(&target, None, DEADLINE), Outcome::Passed);
+        assert_eq!(attempt(&target, DEADLINE), Outcome::Passed);
+    }
+
+    #[test]
+    fn https_elsewhere_fails_since_nothing_could_be_verified() {
+        assert!(client("10.9.0.11".parse().unwrap()).is_err());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use super::probe::attempt;
 use super::{Panel, Verdict};
-use crate::vrrp::config::{Credentials, Probe};
+use crate::vrrp::config::Probe;
 use crate::vrrp::fact::{Fact, Mailbox};
 use crate::vrrp::socket;
 use std::io;
@@ -34,7 +34,7 @@ impl Prober {
     ///
     /// # Errors
     /// When a thread cannot be started; the probe then stays unhealthy.
-    pub fn follow(&self, probes: &[Probe], credentials: Option<&Credentials>) -> (Verdict, io::Result<()>) {
+    pub fn follow(&self, probes: &[Probe]) -> (Verdict, io::Result<()>) {
         let generation = self.generation.fetch_add(1, Ordering::SeqCst) + 1;
         let verdict = {
             let mut panel = self.panel.lock().unwrap_or_else(PoisonError::into_inner);
@@ -44,21 +44,21 @@ impl Prober {
         };
         let mut started = Ok(());
         for probe in probes {
-            let (prober, probe, credentials) = (self.clone(), probe.clone(), credentials.cloned());
-            let work = move || prober.run(&probe, credentials.as_ref(), generation);
+            let (prober, probe) = (self.clone(), probe.clone());
+            let work = move || prober.run(&probe, generation);
             started = started.and(Builder::new().name("prober".into()).stack_size(STACK).spawn(work).map(|_| ()));
         }
         (verdict, started)
     }
 
     #[expect(clippy::disallowed_methods, reason = "a driver: it paces attempts by the clock")]
-    fn run(&self, probe: &Probe, credentials: Option<&Credentials>, generation: u64) {
+    fn run(&self, probe: &Probe, generation: u64) {
         // Refused only where real-time scheduling is not in force anyway.
         let _ = socket::yield_to_the_loop();
         let interval = Duration::from_millis(u64::from(probe.interval_ms));
         while self.generation.load(Ordering::SeqCst) == generation {
             let start = Instant::now();
-            let outcome = attempt(&probe.target, credentials, interval);
+            let outcome = attempt(&probe.target, interval);
             {
                 let mut panel = self.panel.lock().unwrap_or_else(PoisonError::into_inner);
                 let before = (panel.verdict(), panel.complaints());
