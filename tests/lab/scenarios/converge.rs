@@ -1,6 +1,7 @@
 //! From drop to cluster, and back to it after each loss of power.
 
 use crate::harness::Lab;
+use crate::harness::master::DropPlace;
 use crate::harness::observer::{Observer, Stamp};
 use crate::harness::wait;
 use anyhow::{Context as _, ensure};
@@ -77,6 +78,20 @@ pub fn all_masters_come_back_after_a_power_cut_of_the_site_without_any_drop(lab:
         ensure!(drops.trim().is_empty(), "{} still has a drop: {drops}", master.name);
     }
     lab.await_converged()
+}
+
+pub fn a_reinstalled_master_rejoins_with_the_manifest_in_force(lab: &mut Lab) -> anyhow::Result<()> {
+    lab.converge()?;
+    let holder = lab.holder()?;
+    let reinstalled = (holder + 1) % lab.masters.len();
+    lab.masters[reinstalled].wipe()?;
+    lab.boot_all()?;
+    let files = lab.desk.drop_for(&lab.masters[reinstalled])?;
+    let files: Vec<_> = files.iter().map(|(name, bytes)| (*name, &bytes[..])).collect();
+    lab.masters[reinstalled].put_drop(DropPlace::Run, &files)?;
+    lab.await_converged()?;
+    ensure!(lab.holder()? == holder, "the VIP moved without need");
+    Ok(())
 }
 
 fn sorted(text: &str) -> Vec<&str> {

@@ -21,6 +21,7 @@ pub const SCENARIOS: &[Named<Lab>] = scenarios![
     converge::a_power_cut_of_the_active_master_moves_the_vip,
     converge::a_master_that_lost_power_comes_back_as_a_member_by_itself,
     converge::all_masters_come_back_after_a_power_cut_of_the_site_without_any_drop,
+    converge::a_reinstalled_master_rejoins_with_the_manifest_in_force,
     vip::a_killed_vrrp_daemon_leaves_no_second_vip_and_comes_back,
     vip::networkd_restarting_and_reconfiguring_the_link_keeps_the_vip,
     faults::a_second_reconcile_waits_for_the_first,
