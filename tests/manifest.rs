@@ -424,3 +424,113 @@ fn a_newcomer_is_led_from_nothing_to_a_signed_manifest() {
     fs::write(path("manifest.yaml"), quorate(place.path(), &["init"]).stdout).unwrap();
     assert!(said(&["verify", "--trust", "signers"]).contains("was changed after it was signed: sign it again"));
 }
+
+/// Everything below a directory, to see that nothing changed.
+fn tree(root: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let (mut files, mut folders) = (Vec::new(), vec![root.to_owned()]);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_symlink() {
+                files.push((path.clone(), fs::read_link(&path).unwrap().into_os_string().into_encoded_bytes()));
+            } else if path.is_dir() {
+                folders.push(path);
+            } else {
+                files.push((path.clone(), fs::read(&path).unwrap()));
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+/// A host below a directory, whose image trusts one key, with a manifest in force that names other hosts: so nothing
+/// is done to the machine that runs the test.
+struct Host {
+    workstation: Workstation,
+    root: tempfile::TempDir,
+}
+
+impl Host {
+    fn new() -> Self {
+        let host = Self { workstation: Workstation::new(), root: tempfile::tempdir().unwrap() };
+        fs::create_dir_all(host.path("usr/lib/quorate/trust")).unwrap();
+        fs::create_dir_all(host.path("etc/quorate/drop")).unwrap();
+        host.trust(&host.workstation.place.path().join("allowed_signers"));
+        let manifest = fs::read_to_string(here("spec/examples/three-masters.yaml")).unwrap();
+        host.drop_signed(manifest.replace("hostname: m3", "serial: CZ-NOBODY").as_bytes());
+        assert_eq!(host.run("reconcile").status.code(), Some(3), "it is none of the masters");
+        assert!(host.path("var/lib/quorate/manifests/current/manifest.yaml").exists());
+        host
+    }
+
+    fn path(&self, place: &str) -> PathBuf {
+        self.root.path().join(place)
+    }
+
+    fn trust(&self, signers: &Path) {
+        fs::copy(signers, self.path("usr/lib/quorate/trust/allowed_signers")).unwrap();
+    }
+
+    /// Drops bytes that are well signed, whatever they are.
+    fn drop_signed(&self, bytes: &[u8]) {
+        fs::write(self.workstation.place.path().join("manifest.yaml"), bytes).unwrap();
+        self.workstation.openssh_signs("ed25519", "quorate-manifest");
+        for name in ["manifest.yaml", "manifest.yaml.sig"] {
+            fs::copy(self.workstation.place.path().join(name), self.path("etc/quorate/drop").join(name)).unwrap();
+        }
+    }
+
+    fn run(&self, verb: &str) -> Output {
+        let root = self.root.path().to_str().unwrap();
+        let wait: &[&str] = if verb == "reconcile" { &["--wait", "0s"] } else { &[] };
+        quorate(self.root.path(), &[&[verb, "--root", root], wait].concat())
+    }
+}
+
+#[test]
+fn a_host_refuses_what_check_refuses_and_keeps_what_is_in_force() {
+    let host = Host::new();
+    let before = tree(&host.path("var/lib/quorate"));
+    let directory = here("tests/bad_input/manifest");
+    for name in inputs(&directory, ".yaml") {
+        host.drop_signed(&fs::read(directory.join(&name)).unwrap());
+        let check = quorate(&directory, &["check", &name]);
+        let reconcile = host.run("reconcile");
+        assert_eq!(reconcile.status.code(), check.status.code(), "{name}: {reconcile:?}");
+        assert_eq!(tree(&host.path("var/lib/quorate")), before, "{name}");
+        // The whole message, without source lines: they may hold what does not belong in a journal.
+        let told = String::from_utf8([reconcile.stdout, reconcile.stderr].concat()).unwrap();
+        let expected = fs::read_to_string(directory.join(&name).with_extension("expected")).unwrap();
+        let (_, what) = expected.lines().next().unwrap().split_once("]: ").unwrap();
+        assert!(told.contains(what), "{name}: '{what}' is not in\n{told}");
+        assert!(!told.contains("  |"), "{name}: {told}");
+    }
+    host.drop_signed("a".repeat(10_000_000).as_bytes());
+    assert_eq!(host.run("reconcile").status.code(), Some(5), "it is too large to be looked at");
+    assert_eq!(tree(&host.path("var/lib/quorate")), before);
+}
+
+#[test]
+fn a_host_refuses_what_verify_refuses_and_keeps_what_is_in_force() {
+    let host = Host::new();
+    let before = tree(&host.path("var/lib/quorate"));
+    let directory = here("tests/bad_input/signature");
+    // Both lists: what is in force has to stay trusted.
+    let ours = fs::read_to_string(host.workstation.place.path().join("allowed_signers")).unwrap();
+    let theirs = fs::read_to_string(directory.join("allowed_signers")).unwrap();
+    fs::write(host.path("usr/lib/quorate/trust/allowed_signers"), ours + &theirs).unwrap();
+    fs::copy(directory.join("manifest.yaml"), host.path("etc/quorate/drop/manifest.yaml")).unwrap();
+    let signature = host.path("etc/quorate/drop/manifest.yaml.sig");
+    for name in inputs(&directory, ".sig").iter().filter(|name| !name.starts_with("good")) {
+        fs::copy(directory.join(name), &signature).unwrap();
+        let reconcile = host.run("reconcile");
+        // A host takes a key that is not valid yet, because its clock may be behind; then the generation stops it.
+        let expected = if name.starts_with("key-not-yet-valid") { 3 } else { 5 };
+        assert_eq!(reconcile.status.code(), Some(expected), "{name}: {reconcile:?}");
+        assert_eq!(tree(&host.path("var/lib/quorate")), before, "{name}");
+    }
+    fs::remove_file(&signature).unwrap();
+    assert_eq!(host.run("reconcile").status.code(), Some(5), "unsigned");
+    assert_eq!(tree(&host.path("var/lib/quorate")), before);
+}

@@ -148,8 +148,10 @@ pub fn intake(paths: &Paths, clock: Clock, mode: Mode) -> Result<Intake, IntakeE
     let accepted = kept.as_ref().map(|kept| kept.in_force.manifest.get());
     let clock = accepted.map_or(clock, |manifest| clock.not_before(manifest.issued_at));
     if !clock.trusted {
-        notes
-            .push(format!("nobody vouches for the clock of this host (it says {}); expiry is judged by it", clock.now));
+        notes.push(format!(
+            "nobody vouches for the clock of this host (it says {}); expiry is judged by it",
+            clock.now.strftime("%FT%TZ")
+        ));
     }
     let mut offers = offers(paths, keyring, &clock, accepted, &mut refused);
     let offered: Vec<&Manifest> = offers.iter().map(|offer| offer.in_force.manifest.get()).collect();
