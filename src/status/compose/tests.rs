@@ -154,3 +154,19 @@ fn a_weak_fence_is_a_note_that_changes_no_verdict() {
     assert_eq!(verdict(&status, at(1)), Verdict::Fine);
     assert!(findings(&status, at(1)).iter().any(|finding| finding.what.contains("no nftables")));
 }
+
+#[test]
+fn a_master_that_runs_another_generation_is_named() {
+    let mut status = composed(Phase::Converged, &present(active()), &voters());
+    status.masters[1].generation = Some(crate::ident::Generation(2));
+    let found = findings(&status, at(1));
+    assert_eq!(
+        found.iter().map(|finding| finding.what.as_str()).collect::<Vec<_>>(),
+        ["m2 runs generation 2, this master 1"]
+    );
+    assert_eq!(
+        found.iter().map(|finding| finding.remedy.as_str()).collect::<Vec<_>>(),
+        ["the manifest of generation 2 is dropped here as well"]
+    );
+    assert_eq!(verdict(&status, at(1)), Verdict::Waiting);
+}
