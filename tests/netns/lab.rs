@@ -47,6 +47,8 @@ pub fn possible() -> bool {
         "not root"
     } else if !works("ip", &["netns", "list"]) {
         "no 'ip netns'"
+    } else if !works("chrt", &["--fifo", "20", "true"]) {
+        "no real-time scheduling"
     } else if !works("nft", &["list", "tables"]) {
         "no working 'nft'"
     } else {
@@ -174,7 +176,20 @@ impl Host {
         let log = std::fs::File::create(self.config.with_extension("log")).unwrap();
         // exec after exec, so that the child is the daemon itself; it dies with this thread.
         let child = Command::new("setpriv")
-            .args(["--pdeathsig", "KILL", "ip", "netns", "exec", &self.netns, DAEMON, "--config"])
+            // Real-time as in its unit: what else this machine does must not decide who is Active.
+            .args([
+                "--pdeathsig",
+                "KILL",
+                "chrt",
+                "--fifo",
+                "20",
+                "ip",
+                "netns",
+                "exec",
+                &self.netns,
+                DAEMON,
+                "--config",
+            ])
             .arg(&self.config)
             .arg("--state")
             .arg(&self.state)
