@@ -10,12 +10,11 @@ use std::fs::File;
 use std::net::Ipv4Addr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// Octets of a frame, and when they came.
+/// The octets of a frame.
 #[derive(Debug, Clone)]
 pub struct Frame {
-    pub at: Instant,
     pub octets: Vec<u8>,
 }
 
@@ -118,7 +117,7 @@ fn record(socket: &OwnedFd, put: &std::sync::mpsc::Sender<Frame>) {
     loop {
         match recv(socket.as_raw_fd(), &mut buffer, MsgFlags::empty()) {
             Ok(length) if length >= 34 => {
-                if put.send(Frame { at: Instant::now(), octets: buffer[..length].to_vec() }).is_err() {
+                if put.send(Frame { octets: buffer[..length].to_vec() }).is_err() {
                     return;
                 }
             }
