@@ -64,6 +64,10 @@ fn r13_r14_b1_garbage_changes_nothing_and_each_reason_is_counted() {
     lab.start(&json!({}));
     let witness = Witness::new(&mut lab);
     let active = lab.settled();
+    let known = Some(lab.hosts[active].address());
+    until_true("both to know the Active", || {
+        lab.hosts[..2].iter().all(|host| host.router().is_some_and(|router| router.active == known))
+    });
     let before: Vec<_> = lab.hosts[..2].iter().map(|host| host.router().unwrap()).collect();
     witness.seen();
     let start = Instant::now();
