@@ -1,7 +1,7 @@
 //! The faults of spec/etcd.md that need real etcd processes, by number. A fault that another file's test covers, or that
 //! is decided without etcd, is named there with its test.
 
-use crate::genesis::{assert_one_cluster, converge, hosts};
+use crate::genesis::{PATIENCE, assert_one_cluster, converge, hosts};
 use crate::host::{Ended, Host};
 use crate::membership::accept;
 use crate::world::{self, NEWEST, World, address, name, with_etcd};
@@ -35,7 +35,7 @@ async fn client(world: &World, master: u8) -> Client {
 
 /// Writes until it is acknowledged: an election may be under way.
 async fn write(world: &World, master: u8, key: &str, value: &str) {
-    for _ in 0..20 {
+    for _ in 0..60 {
         let mut client = client(world, master).await;
         let write = tokio::time::timeout(Duration::from_secs(1), client.put(key, value, None)).await;
         if matches!(write, Ok(Ok(_))) {
@@ -124,7 +124,7 @@ fn fault_07_an_addition_whose_answer_was_lost_is_adopted() {
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
         hosts.truncate(4);
-        let ended = hosts[3].reconcile(Duration::from_secs(30)).await;
+        let ended = hosts[3].reconcile(PATIENCE).await;
         assert!(matches!(ended, Ended::Converged), "{ended:?}");
         assert!(!hosts[3].log.iter().any(|line| line.starts_with("add ")), "{:?}", hosts[3].log);
     });

@@ -88,6 +88,8 @@ impl Host {
             if plan.steps.is_empty() || matches!(self.unit_state(), UnitState::Failed { .. }) {
                 let refused = plan.steps.is_empty() && plan.blocked.iter().all(|blocked| blocked.hold == Hold::Refused);
                 if refused || Instant::now() >= until {
+                    let log = std::fs::read_to_string(self.paths.state().join("etcd.log")).unwrap_or_default();
+                    log.lines().rev().take(5).for_each(|line| println!("{}: etcd: {line}", self.desired.me));
                     return Ended::Blocked(plan);
                 }
                 sleep(LOOK_AGAIN).await;

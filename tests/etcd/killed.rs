@@ -1,14 +1,12 @@
 //! Power cuts between any two steps, and quorate killed at any moment: the next run converges, nothing is done twice.
 
-use crate::genesis::{assert_one_cluster, converge, hosts};
+use crate::genesis::{PATIENCE, assert_one_cluster, converge, hosts};
 use crate::host::{Ended, Host};
 use crate::world::{NEWEST, World, name, with_etcd};
 use crate::writer::while_writing;
 use futures_util::future::join;
 use std::time::Duration;
 use tokio::time::timeout;
-
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// More steps than genesis or a rejoin has; the loop ends with the first cut that comes after the last step.
 const MOST_STEPS: usize = 30;

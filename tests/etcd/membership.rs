@@ -1,6 +1,6 @@
 //! Joining, coming back, replacing, growing and shrinking, under a client that writes all the time.
 
-use crate::genesis::{assert_one_cluster, converge, hosts};
+use crate::genesis::{PATIENCE, assert_one_cluster, converge, hosts};
 use crate::host::{Ended, Host};
 use crate::world::{NEWEST, World, name, with_etcd};
 use crate::writer::while_writing;
@@ -26,7 +26,7 @@ fn fault_09_an_empty_master_joins_as_a_learner_and_is_promoted_once() {
         converge(&mut hosts).await;
         accept(&world, &mut hosts, &[1, 2, 3], 2);
         let mut third = hosts.pop().unwrap();
-        let ended = third.reconcile(Duration::from_secs(60)).await;
+        let ended = third.reconcile(PATIENCE).await;
         assert!(matches!(ended, Ended::Converged), "{ended:?}");
         let joined = third.log.iter().filter(|line| line.contains("learner") || line.contains("a voter"));
         assert_eq!(joined.count(), 2, "added once and promoted once: {:?}", third.log);
