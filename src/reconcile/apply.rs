@@ -70,7 +70,8 @@ pub async fn converge<H: Host>(
         let plan = plan::plan(desired, &observed);
         report(Event::Planned(&observed, &plan));
         if plan.is_empty() {
-            return Ending::Converged;
+            // The path unit does not fire for what arrives while its service runs: nobody else would look at it soon.
+            return if host.new_input() { Ending::NewInput } else { Ending::Converged };
         }
         let mut blocked = plan.blocked;
         if !plan.steps.is_empty() {
@@ -87,12 +88,12 @@ pub async fn converge<H: Host>(
             }
             blocked.extend(applied.held);
         }
+        if host.new_input() {
+            return Ending::NewInput;
+        }
         // What is waited for decides: a refusal elsewhere does not make the rest stop coming.
         if blocked.iter().all(|blocked| blocked.hold == Hold::Refused) {
             return Ending::Refused(blocked);
-        }
-        if host.new_input() {
-            return Ending::NewInput;
         }
         let now = Instant::now();
         if now >= deadline {

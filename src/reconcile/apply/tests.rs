@@ -48,6 +48,7 @@ struct SimHost {
     data: DataDirectory,
     held: Held,
     peers_agree: bool,
+    dropped_meanwhile: bool,
     // What belongs to one process.
     executed: usize,
     death: Death,
@@ -69,6 +70,7 @@ impl SimHost {
             data: DataDirectory::Absent,
             held: Held::Nothing,
             peers_agree: true,
+            dropped_meanwhile: false,
             executed: 0,
             death: Death::Never,
         }
@@ -243,7 +245,7 @@ impl Host for SimHost {
     }
 
     fn new_input(&mut self) -> bool {
-        false
+        self.dropped_meanwhile
     }
 }
 
@@ -339,4 +341,11 @@ fn the_simulated_daemon_runs_what_the_plan_renders() {
     let desired = desired();
     let rendered = desired.vrrp("eth0").config;
     assert!(Config::parse(&rendered.content).is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_dropped_during_the_run_is_looked_at_before_it_ends() {
+    let mut host = SimHost { dropped_meanwhile: true, ..SimHost::new() };
+    let (ending, _) = run(&mut host, Duration::ZERO).await;
+    assert!(matches!(ending, Ending::NewInput), "{ending:?}");
 }
