@@ -1,10 +1,11 @@
 //! From drop to cluster, and back to it after each loss of power.
 
 use crate::harness::Lab;
-use crate::harness::master::DropPlace;
+use crate::harness::master::{DropPlace, Master};
 use crate::harness::observer::{Observer, Stamp};
 use crate::harness::wait;
 use anyhow::{Context as _, ensure};
+use quorate::status::EtcdStatus;
 use quorate::vrrp::config::Fence;
 use quorate::vrrp::state::State;
 use std::time::Duration;
@@ -12,12 +13,43 @@ use std::time::Duration;
 /// For a failover, seen from the link. The manifest advertises every 100 ms; a busy machine with two cores is not a
 /// benchmark, so this only tells "it moves by itself" from "it does not".
 const FAILOVER_LIMIT: Duration = Duration::from_secs(10);
+/// For a line of status; it takes a second.
+const WAIT_LIMIT: Duration = Duration::from_secs(30);
 
 pub fn a_drop_brings_one_vip_and_three_healthy_voters(lab: &mut Lab) -> anyhow::Result<()> {
     lab.wipe_all()?;
     lab.boot_all()?;
     lab.desk.prepare()?;
     lab.drop_everywhere()?;
+    lab.await_converged()
+}
+
+pub fn masters_that_wait_say_for_whom_and_the_last_one_completes_the_cluster(lab: &mut Lab) -> anyhow::Result<()> {
+    lab.wipe_all()?;
+    lab.boot_all()?;
+    lab.desk.prepare()?;
+    let (last, first) = lab.masters.split_last().context("there are masters")?;
+    let put = |master: &Master| -> anyhow::Result<()> {
+        let files = lab.desk.drop_for(master)?;
+        let files: Vec<_> = files.iter().map(|(name, bytes)| (*name, &bytes[..])).collect();
+        master.put_drop(DropPlace::Run, &files)
+    };
+    first.iter().try_for_each(put)?;
+    let quiet = |_: Duration, _: &str| {};
+    for master in first {
+        wait::until("the status to name who is missing", WAIT_LIMIT, quiet, || {
+            let status = master.status()?;
+            let progress = status.activity.map(|activity| activity.progress).unwrap_or_default();
+            ensure!(progress.contains(&last.name), "{} says '{progress}'", master.name);
+            ensure!(status.etcd == EtcdStatus::Unformed || matches!(status.etcd, EtcdStatus::Unknown { .. }));
+            Ok(())
+        })?;
+        let journal = master.must("journalctl", &["--quiet", "--no-pager", "--unit=quorate-reconcile"])?;
+        ensure!(journal.contains(&last.name), "{}: the journal does not name {}:\n{journal}", master.name, last.name);
+        let etcd = master.unit("quorate-etcd.service", "ActiveState")?;
+        ensure!(etcd.trim() == "inactive", "{} did not wait: etcd is {etcd}", master.name);
+    }
+    put(last)?;
     lab.await_converged()
 }
 

@@ -106,6 +106,41 @@ pub fn a_refused_drop_changes_nothing_and_is_reported(lab: &mut Lab) -> anyhow::
     lab.await_converged()
 }
 
+/// Signed and valid in itself, and yet not for this host: it is in force, what it asks of the network is refused with the
+/// reason, and what works goes on working.
+pub fn a_manifest_that_does_not_fit_the_host_is_refused_and_the_vip_stays(lab: &mut Lab) -> anyhow::Result<()> {
+    lab.converge()?;
+    let holder = lab.holder()?;
+    let master = &lab.masters[holder];
+    let files = lab.desk.drop_for(master)?;
+    let (_, manifest) = files.iter().find(|(name, _)| *name == "manifest.yaml").context("no manifest on the desk")?;
+    let manifest = String::from_utf8(manifest.clone())?;
+    let own = format!("hostname: {} ", master.name);
+    let misfits = [
+        ("interface: eth0", "interface: eth7", "no link here answers to 'eth7'; there are: "),
+        ("[10.20.0.100]", "[10.99.0.100]", "the VIP 10.99.0.100 is in the subnet of no address of eth0"),
+        (own.as_str(), "hostname: nobody ", "this host is none of the masters of cluster 'lab'"),
+    ];
+    let put = |generation: usize, manifest: &str| -> anyhow::Result<()> {
+        let manifest = manifest.replace("generation: 1 ", &format!("generation: {generation} "));
+        let signature = lab.desk.sign_unasked(manifest.as_bytes(), Signer::Admin)?;
+        master.put_drop(DropPlace::Etc, &[("manifest.yaml.sig", &signature), ("manifest.yaml", manifest.as_bytes())])
+    };
+    for (at, (good, bad, why)) in misfits.iter().enumerate() {
+        ensure!(manifest.contains(good), "the starter has no '{good}' any more");
+        put(at + 2, &manifest.replace(good, bad))?;
+        for verb in [&["reconcile", "--wait", "2s"][..], &["plan"]] {
+            let run = master.ask("quorate", verb)?;
+            let said = String::from_utf8_lossy(&run.stderr).into_owned() + &String::from_utf8_lossy(&run.stdout);
+            ensure!(run.status.code() == Some(3), "{bad}: {verb:?} leaves with {}, not 3:\n{said}", run.status);
+            ensure!(said.contains(why), "{bad}: {verb:?} does not say why:\n{said}");
+        }
+        ensure!(lab.holder()? == holder, "{bad}: the VIP moved");
+    }
+    put(misfits.len() + 2, &manifest)?;
+    lab.await_converged()
+}
+
 /// What a refused drop must leave alone: the manifest in force, the key material, the daemons.
 #[derive(Debug, PartialEq, Eq)]
 struct Fingerprint {

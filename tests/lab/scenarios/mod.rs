@@ -17,6 +17,7 @@ pub const SCENARIOS: &[Named<Lab>] = scenarios![
     boot::a_master_after_a_power_cut_is_the_same_machine,
     boot::a_cut_cable_is_a_lost_carrier,
     converge::a_drop_brings_one_vip_and_three_healthy_voters,
+    converge::masters_that_wait_say_for_whom_and_the_last_one_completes_the_cluster,
     converge::the_vrrp_daemon_runs_in_real_time_with_locked_memory_and_a_fence,
     converge::a_power_cut_of_the_active_master_moves_the_vip,
     converge::a_master_that_lost_power_comes_back_as_a_member_by_itself,
@@ -26,5 +27,6 @@ pub const SCENARIOS: &[Named<Lab>] = scenarios![
     vip::networkd_restarting_and_reconfiguring_the_link_keeps_the_vip,
     faults::a_second_reconcile_waits_for_the_first,
     faults::a_refused_drop_changes_nothing_and_is_reported,
+    faults::a_manifest_that_does_not_fit_the_host_is_refused_and_the_vip_stays,
     faults::reconcile_killed_again_and_again_converges_in_the_end,
 ];
