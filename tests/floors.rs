@@ -78,6 +78,7 @@ const SHELLS: &[&str] = &[
     "reconcile::observe",
     "reconcile::run",
     "vrrp::driver",
+    "vrrp::driver::event_loop",
 ];
 
 /// Which subjects a subject may import from, besides words, services (from drivers up) and itself.
