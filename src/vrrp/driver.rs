@@ -7,7 +7,7 @@ use super::config::{Config, ConfigError, Fence};
 use super::fact::{Fact, Mailbox};
 use super::guard;
 use super::health::{Verdict, prober::Prober};
-use super::keeper::{self};
+use super::keeper;
 use super::lease::{self, Lease};
 use super::links::Links;
 use super::netlink::{NetlinkError, Route};
