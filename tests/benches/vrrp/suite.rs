@@ -1,0 +1,210 @@
+//! All cells of the bench: what is measured how often, and what must be reached.
+
+use super::failover::{self, Failover, Fault};
+use super::report::{AgainstPeer, Judged, Limit, Row};
+use super::statistics::Summary;
+use super::{garbage, load};
+use crate::wire::{Kind, Router};
+use std::sync::Mutex;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Both daemons, in the order in which they take turns.
+const KINDS: [Kind; 2] = [Kind::Quorate, Kind::Keepalived];
+/// What a successor may add to the protocol's own time after a resignation, and after silence.
+const AFTER_RESIGNATION: Duration = Duration::from_millis(1);
+const AFTER_SILENCE: Duration = Duration::from_millis(2);
+/// How soon the successor must answer after the daemon was killed.
+const AFTER_KILL: Duration = Duration::from_millis(50);
+/// An attempt that fails for the bench's own reasons, such as a daemon that did not start in time, is repeated this often.
+const ATTEMPTS: usize = 3;
+/// Repeats of the load cell: it watches thousands of advertisements for a quarter of a minute each time.
+const LOAD_RUNS: usize = 1;
+/// The cell of the picture: seconds for keepalived, milliseconds for quorate.
+const DRAWN: (Fault, u32) = (Fault::Kill, 100);
+
+/// One fault at one interval.
+#[derive(Debug, Clone, Copy)]
+struct Cell {
+    fault: Fault,
+    interval_cs: u32,
+}
+
+/// What came of it all.
+#[derive(Debug, Default)]
+pub struct Results {
+    pub rows: Vec<Row>,
+    /// The failovers to draw: ours and keepalived's.
+    pub drawn: Option<[Failover; 2]>,
+}
+
+const CELLS: [Cell; 10] = [
+    Cell { fault: Fault::Stop, interval_cs: 100 },
+    Cell { fault: Fault::Stop, interval_cs: 10 },
+    Cell { fault: Fault::Stop, interval_cs: 1 },
+    Cell { fault: Fault::Kill, interval_cs: 100 },
+    Cell { fault: Fault::Gone, interval_cs: 100 },
+    Cell { fault: Fault::Gone, interval_cs: 10 },
+    Cell { fault: Fault::Gone, interval_cs: 1 },
+    Cell { fault: Fault::Freeze, interval_cs: 100 },
+    Cell { fault: Fault::Freeze, interval_cs: 10 },
+    Cell { fault: Fault::Freeze, interval_cs: 1 },
+];
+
+impl Cell {
+    fn name(self) -> String {
+        let interval = failover::router(self.interval_cs).interval();
+        format!(
+            "{}, {}",
+            self.fault,
+            if interval.as_secs() > 0 { "1 s".into() } else { format!("{} ms", interval.as_millis()) }
+        )
+    }
+
+    /// How many labs run side by side: the longer a failover waits, the more.
+    fn lanes(self) -> usize {
+        match self.interval_cs {
+            100.. => 6,
+            10.. => 2,
+            _ => 1,
+        }
+    }
+}
+
+/// Measures every cell whose name contains `only`, `runs` times per daemon.
+pub fn run(runs: usize, only: &str) -> Results {
+    let mut results = Results::default();
+    for cell in CELLS.into_iter().filter(|cell| cell.name().contains(only)) {
+        let [ours, peer] =
+            alternate(&cell.name(), runs, cell.lanes(), |kind| failover::measure(kind, cell.fault, cell.interval_cs));
+        results.rows.extend(rows(cell, &ours, &peer));
+        if (cell.fault, cell.interval_cs) == DRAWN {
+            results.drawn = typical(&ours.done).zip(typical(&peer.done)).map(|(ours, peer)| [ours, peer]);
+        }
+    }
+    if garbage::NAME.contains(only) {
+        let [ours, peer] = alternate(garbage::NAME, runs, 4, garbage::transitions);
+        let limit = Limit { value: 0.0, judged: Judged::Maximum, peer: AgainstPeer::Whatever };
+        results.rows.push(row(garbage::NAME, "transitions", &ours, &peer, Some(limit), |count| Some(*count)));
+    }
+    if load::NAME.contains(only) {
+        let [ours, peer] = alternate(load::NAME, LOAD_RUNS, 1, load::measure);
+        results.rows.extend(load_rows(&ours, &peer));
+    }
+    results
+}
+
+/// What one daemon gave.
+#[derive(Debug)]
+struct Sample<T> {
+    done: Vec<T>,
+    failed: usize,
+}
+
+/// Measures both daemons in turns, `runs` times each, in `lanes` at a time.
+fn alternate<T: Send>(
+    name: &str,
+    runs: usize,
+    lanes: usize,
+    measure: impl Fn(Kind) -> Result<T, String> + Sync,
+) -> [Sample<T>; 2] {
+    let start = Instant::now();
+    let turns = Mutex::new((0..runs).flat_map(|_| KINDS));
+    let samples = Mutex::new([(); 2].map(|()| Sample { done: Vec::new(), failed: 0 }));
+    thread::scope(|scope| {
+        for _ in 0..lanes {
+            scope.spawn(|| {
+                loop {
+                    // A statement of its own, so that the turns are free again while this one is taken.
+                    let turn = turns.lock().unwrap().next();
+                    let Some(kind) = turn else { break };
+                    let result = (0..ATTEMPTS).find_map(|_| match measure(kind) {
+                        Ok(value) => Some(value),
+                        Err(why) => {
+                            eprintln!("{name}, {kind}: {why}");
+                            None
+                        }
+                    });
+                    let sample = &mut samples.lock().unwrap()[usize::from(kind == Kind::Keepalived)];
+                    match result {
+                        Some(value) => sample.done.push(value),
+                        None => sample.failed += 1,
+                    }
+                }
+            });
+        }
+    });
+    eprintln!("{name}: {runs} runs each in {:.0} s", start.elapsed().as_secs_f64());
+    samples.into_inner().unwrap()
+}
+
+/// The figures of a fault: the one that is judged, then what a client sees.
+fn rows(cell: Cell, ours: &Sample<Failover>, peer: &Sample<Failover>) -> Vec<Row> {
+    let router: Router = failover::router(cell.interval_cs);
+    let ms = |span: Duration| span.as_secs_f64() * 1e3;
+    let limit = |span: Duration, judged, peer| Some(Limit { value: ms(span), judged, peer });
+    let row = |what: &str, limit, value: fn(&Failover) -> Option<f64>| {
+        row(&format!("{}: {what}", cell.name()), "ms", ours, peer, limit, value)
+    };
+    let answered = |limit| row("fault to first answer", limit, Failover::answered_ms);
+    match cell.fault {
+        Fault::Stop => vec![
+            row(
+                "fault to announcement",
+                limit(router.skew() + AFTER_RESIGNATION, Judged::Median, AgainstPeer::NoWorse),
+                Failover::announced_ms,
+            ),
+            answered(None),
+        ],
+        Fault::Kill => vec![answered(limit(AFTER_KILL, Judged::Median, AgainstPeer::NoWorse))],
+        Fault::Gone => vec![
+            row(
+                "last advertisement to announcement",
+                limit(router.down() + AFTER_SILENCE, Judged::Maximum, AgainstPeer::NoWorse),
+                Failover::silence_ms,
+            ),
+            answered(None),
+        ],
+        Fault::Freeze => vec![
+            row("two answering holders", limit(Duration::ZERO, Judged::Maximum, AgainstPeer::NoWorse), |failover| {
+                Some(failover.two_holders_ms())
+            }),
+            answered(None),
+        ],
+    }
+}
+
+fn load_rows(ours: &Sample<load::Load>, peer: &Sample<load::Load>) -> Vec<Row> {
+    let limit = |value, peer| Some(Limit { value, judged: Judged::Maximum, peer });
+    let row = |what: &str, unit, limit, value: fn(&load::Load) -> f64| {
+        row(&format!("{}: {what}", load::NAME), unit, ours, peer, limit, |load| Some(value(load)))
+    };
+    let peer_cpu = peer.done.iter().map(|load| load.active_cpu).fold(0.0, f64::max);
+    vec![
+        row("CPU of the Active", "% of a core", limit(peer_cpu, AgainstPeer::NoWorse), |load| load.active_cpu),
+        row("CPU of the Backup", "% of a core", None, |load| load.backup_cpu),
+        row("resident memory", "MB", limit(8.0, AgainstPeer::Whatever), |load| load.resident_mb),
+        row("late advertisements", "", limit(0.0, AgainstPeer::Whatever), |load| load.late),
+        row("longest gap between two", "ms", None, |load| load.gap_ms),
+    ]
+}
+
+fn row<T>(
+    name: &str,
+    unit: &'static str,
+    ours: &Sample<T>,
+    peer: &Sample<T>,
+    limit: Option<Limit>,
+    value: impl Fn(&T) -> Option<f64>,
+) -> Row {
+    let summary = |sample: &Sample<T>| Summary::of(sample.done.iter().filter_map(&value).collect());
+    let silent = ours.done.iter().filter(|run| value(run).is_none()).count();
+    Row { name: name.into(), unit, ours: summary(ours), peer: summary(peer), limit, failed: ours.failed + silent }
+}
+
+/// The run in the middle.
+fn typical(runs: &[Failover]) -> Option<Failover> {
+    let mut runs: Vec<&Failover> = runs.iter().collect();
+    runs.sort_by(|a, b| a.answered_ms().unwrap_or(f64::MAX).total_cmp(&b.answered_ms().unwrap_or(f64::MAX)));
+    runs.get(runs.len() / 2).map(|run| (*run).clone())
+}
