@@ -113,7 +113,8 @@ impl Panel<'_> {
             .into_iter()
             .find(|step| length / step <= 10.0)
             .unwrap_or(1000.0);
-        let mut at = (self.span.0 / step).ceil() * step;
+        // Zero is added because the ceiling of a small negative number is written '-0'.
+        let mut at = (self.span.0 / step).ceil() * step + 0.0;
         while at <= self.span.1 {
             let x = self.x(at);
             let _ = writeln!(svg, "<path class=\"axis\" d=\"M{x:.1} {:.1}V{bottom:.1}\"/>", self.top + 24.0);
