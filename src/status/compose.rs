@@ -5,7 +5,7 @@ mod tests;
 
 use super::{
     Activity, Certificate, CertificateStatus, EtcdStatus, FailedStep, Health, ManifestStatus, MasterStatus, MemberRole,
-    Phase, ProbeStatus, RefusedDrop, SCHEMA, Status, Transition, VipStatus, VrrpRole, Warning,
+    Phase, ProbeStatus, RefusedDrop, SCHEMA, Status, Transition, VipStatus, VrrpCounters, VrrpRole, Warning,
 };
 use crate::etcd::cluster::Role;
 use crate::etcd::summary::{self, Leading, MemberSummary, Quorum, Summary};
@@ -90,6 +90,7 @@ pub fn compose(known: Known<'_>) -> Status {
             active: active.cloned(),
             transitions: router.map_or_else(Vec::new, transitions),
             transitions_total: router.map(|router| router.transitions),
+            counters: seen.and_then(|seen| counters(seen.vrrp)),
         }),
         masters: manifest.map_or_else(Vec::new, |manifest| {
             let line = |master: &Master| {
@@ -141,6 +142,19 @@ fn probes(manifest: &Manifest, state: Option<&ObservedState>) -> Vec<ProbeStatus
         ProbeStatus { health, why: complaint.map(str::to_owned), target }
     };
     manifest.health.iter().map(seen).collect()
+}
+
+fn counters(state: &ObservedState) -> Option<VrrpCounters> {
+    let ObservedState::Present(state) = state else { return None };
+    let counted = &state.routers.first()?.counters;
+    Some(VrrpCounters {
+        received: counted.received,
+        sent: counted.sent,
+        send_failures: counted.send_failures,
+        late: counted.late,
+        fence_refreshes: state.fence_refreshes,
+        discards: counted.discards.clone(),
+    })
 }
 
 fn certificates(installed: &Installed) -> Vec<CertificateStatus> {

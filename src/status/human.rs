@@ -1,7 +1,10 @@
 //! The status document for people: one screen, the answer first, what to do about it last.
 
 use super::findings::{Finding, Verdict, findings, is_stale, verdict};
-use super::{Certificate, EtcdStatus, Health, MasterStatus, MemberRole, Phase, Status, VipStatus, VrrpRole, elapsed};
+use super::{
+    Certificate, EtcdStatus, Health, MasterStatus, MemberRole, Phase, Status, VipStatus, VrrpCounters, VrrpRole,
+    elapsed,
+};
 use jiff::Timestamp;
 use std::fmt::{self, Write};
 
@@ -78,6 +81,9 @@ fn screen(out: &mut String, status: &Status, now: Timestamp, paint: Paint) -> fm
     if let Some(vip) = &status.vip {
         row(out, "vip", &address(vip, paint))?;
         moves(out, vip, now, paint)?;
+        if let Some(counters) = &vip.counters {
+            row(out, "vrrp", &adverts(counters))?;
+        }
     }
     if status.manifest.is_some() {
         row(out, "etcd", &etcd(status, paint))?;
@@ -89,6 +95,16 @@ fn screen(out: &mut String, status: &Status, now: Timestamp, paint: Paint) -> fm
     }
     work(out, status, now, paint)?;
     advice(out, &found, status.activity.is_some(), paint)
+}
+
+/// What the daemon counted, without what never occurred.
+fn adverts(counters: &VrrpCounters) -> String {
+    let VrrpCounters { received, sent, send_failures, late, fence_refreshes, discards } = counters;
+    let discarded = discards.values().sum();
+    let told = [(*late, "late"), (*send_failures, "refused by the kernel"), (discarded, "discarded")];
+    let odd: String =
+        told.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!(", {count} {word}")).collect();
+    format!("{sent} adverts sent, {received} heard{odd}; lease extended {fence_refreshes} times")
 }
 
 /// The one fact that matters most, behind the verdict in the first line.

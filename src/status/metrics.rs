@@ -5,8 +5,9 @@
 //! What is not known has no sample: absent is not 0. The cluster's name stands in `quorate_manifest_info` alone, to be
 //! joined `on (instance)`, as the convention for such labels is.
 
-use super::{Certificate, EtcdStatus, Health, Phase, Status, VrrpRole};
+use super::{Certificate, EtcdStatus, Health, Phase, Status, VrrpCounters, VrrpRole};
 use crate::plan::{Hold, Part};
+use crate::vrrp::packet::Discard;
 use std::fmt::{self, Write};
 
 /// The metrics file, in the text exposition format.
@@ -126,10 +127,33 @@ impl Page {
         Ok(())
     }
 
+    fn vrrp(&mut self, counters: &VrrpCounters) -> fmt::Result {
+        let VrrpCounters { received, sent, send_failures, late, fence_refreshes, discards } = counters;
+        for (name, help, count) in [
+            ("vrrp_adverts_received_total", "Advertisements that this host's daemon accepted.", received),
+            ("vrrp_adverts_sent_total", "Advertisements that this host's daemon sent.", sent),
+            ("vrrp_advert_send_failures_total", "Advertisements that the kernel refused to send.", send_failures),
+            ("vrrp_adverts_late_total", "Advertisements sent late by a tenth of their interval or more.", late),
+            ("vrrp_fence_refreshes_total", "Times that the kernel lease on the VIP was extended.", fence_refreshes),
+        ] {
+            self.head(name, "counter", help)?;
+            self.sample(name, &[], count)?;
+        }
+        self.head("vrrp_discards_total", "counter", "Datagrams that were not acted upon, by reason.")?;
+        for reason in Discard::ALL {
+            let count = discards.get(reason).copied().unwrap_or_default();
+            self.sample("vrrp_discards_total", &[("reason", reason.word())], count)?;
+        }
+        Ok(())
+    }
+
     fn host(&mut self, status: &Status) -> fmt::Result {
         if let Some(total) = status.vip.as_ref().and_then(|vip| vip.transitions_total) {
             self.head("vrrp_transitions_total", "counter", "Changes of this host's part in the virtual router.")?;
             self.sample("vrrp_transitions_total", &[], total)?;
+        }
+        if let Some(counters) = status.vip.as_ref().and_then(|vip| vip.counters.as_ref()) {
+            self.vrrp(counters)?;
         }
         if status.probes.iter().any(|probe| probe.health != Health::Unknown) {
             self.gauge("probe_healthy", "1 when the health probe of this host succeeds.")?;

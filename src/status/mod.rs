@@ -18,7 +18,9 @@ mod picture;
 
 use crate::ident::{ClusterId, ClusterName, Digest, Generation, NodeName};
 use crate::plan::{Blocked, Part};
+use crate::vrrp::packet::Discard;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// The version of the document's form.
@@ -126,6 +128,27 @@ pub struct VipStatus {
     /// How often this host's part has changed since its daemon started; none while the daemon is not heard.
     #[serde(default)]
     pub transitions_total: Option<u64>,
+    /// What this host's daemon has counted since it started; none while the daemon is not heard.
+    #[serde(default)]
+    pub counters: Option<VrrpCounters>,
+}
+
+/// What the VRRP daemon of this host has counted since it started.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct VrrpCounters {
+    /// Advertisements accepted.
+    pub received: u64,
+    /// Advertisements sent, once per family and peer.
+    pub sent: u64,
+    /// Advertisements that the kernel refused to send.
+    pub send_failures: u64,
+    /// Advertisements sent late by a tenth of their interval or more.
+    pub late: u64,
+    /// Times that the kernel lease on the VIP was extended.
+    pub fence_refreshes: u64,
+    /// Datagrams not acted upon, by reason.
+    pub discards: BTreeMap<Discard, u64>,
 }
 
 /// One change of this host's part in the virtual router.

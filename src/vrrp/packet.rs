@@ -119,6 +119,11 @@ macro_rules! reasons {
             /// Every case, in the order of the counters.
             pub const ALL: &'static [$name] = &[$($name::$case,)*];
 
+            /// Its name, for a metric's label.
+            pub fn word(self) -> &'static str {
+                match self { $($name::$case => stringify!($case),)* }
+            }
+
             /// What happened, for the log.
             pub fn text(self) -> &'static str {
                 match self { $($name::$case => $text,)* }
