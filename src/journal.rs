@@ -2,6 +2,7 @@
 //!
 //! Library code only emits `tracing` events; the two programs call [`start`] once and decide nothing themselves.
 
+use std::error::Error;
 use std::io::IsTerminal;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
@@ -34,4 +35,15 @@ pub fn start() -> Log {
             Log::Stderr
         }
     }
+}
+
+/// An error with its causes on one line: a `Display` never repeats its source, so the whole reads as one sentence.
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
 }

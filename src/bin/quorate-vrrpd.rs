@@ -1,6 +1,7 @@
 //! `quorate-vrrpd`: the daemon that holds the VIP. Parses its arguments, sets up the log, runs, and says how it ended.
 
 use clap::{ArgGroup, Parser};
+use quorate::journal::chain;
 use quorate::message::Message;
 use quorate::vrrp::config::Config;
 use quorate::vrrp::release::release;
@@ -101,16 +102,4 @@ fn release_all(path: &Path) -> ExitCode {
 fn failed(error: &dyn Error, code: u8) -> ExitCode {
     tracing::error!("{}", chain(error));
     ExitCode::from(code)
-}
-
-/// An error with its causes, on one line.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

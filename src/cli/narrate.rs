@@ -3,11 +3,11 @@
 //!
 //! One line per fact: a wait that goes on is told once, and again only when its reason changes.
 
-use crate::journal::{self, Log};
+use crate::journal::{self, Log, chain};
 use crate::message::Message;
 use crate::plan::{Blocked, Hold, Plan};
+use crate::reconcile::Action;
 use crate::reconcile::apply::{Event, Failure};
-use crate::reconcile::{Action, chain};
 use crate::status::human::{Paint, Tone};
 use std::collections::BTreeSet;
 use std::io::IsTerminal;

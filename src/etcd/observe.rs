@@ -9,8 +9,8 @@ use super::cluster::{Condition, Listed, PeerSeen, Role, View};
 use super::genesis::{Held, Marker, Stamp, marker};
 use super::material::{CA, CERTIFICATE, KEY, Material};
 use super::{DataDirectory, Desired, Local, Observed, Places, probe};
-use crate::file::ObservedFile;
-use crate::ident::{Digest, NodeName};
+use crate::durable;
+use crate::ident::NodeName;
 use crate::manifest::EtcdPhase;
 use crate::paths::Paths;
 use crate::systemd::UnitState;
@@ -20,8 +20,8 @@ use nix::sys::statvfs::{self, FsFlags};
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 /// Looks at everything that [`super::plan::plan`] needs.
 pub async fn observe(desired: &Desired, paths: &Paths, unit: UnitState) -> Observed {
@@ -33,7 +33,7 @@ pub async fn observe(desired: &Desired, paths: &Paths, unit: UnitState) -> Obser
         stamp: stamp(&places.data),
         held: marker::read(paths),
         unit,
-        files: files.into_iter().map(|path| (path.clone(), observe_file(&path))).collect(),
+        files: files.into_iter().map(|path| (path.clone(), durable::observe(&path))).collect(),
         local: Local::Silent { why: "not asked: this master has no usable certificate".into() },
         peers: BTreeMap::new(),
         view: None,
@@ -194,16 +194,6 @@ fn lasting_storage(data: &Path) -> Result<(), String> {
 
 /// linux/magic.h; nix names only tmpfs.
 const RAMFS_MAGIC: FsType = FsType(0x8584_58f6);
-
-fn observe_file(path: &PathBuf) -> ObservedFile {
-    let read =
-        || Ok::<_, std::io::Error>((std::fs::read(path)?, std::fs::metadata(path)?.permissions().mode() & 0o7777));
-    match read() {
-        Ok((content, mode)) => ObservedFile::Present { digest: Digest::of(&content), mode },
-        Err(error) if error.kind() == ErrorKind::NotFound => ObservedFile::Absent,
-        Err(error) => ObservedFile::Unknown { why: error.to_string() },
-    }
-}
 
 async fn local(desired: &Desired, material: &Material) -> (Local, Option<View>) {
     let endpoint = match Endpoint::open(&desired.me, desired.address, material).await {

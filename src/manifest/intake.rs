@@ -11,9 +11,10 @@ mod rotate;
 
 use super::parse::{Parsed, parse};
 use super::source::{self, Candidate, Origin};
-use super::succession::{self, SuccessionError};
+use super::succession;
 use crate::durable::DurableError;
 use crate::ident::{Digest, Generation};
+use crate::journal::chain;
 use crate::paths::Paths;
 use crate::trust::clock::Clock;
 use crate::trust::host::{self, ImageError, Roots};
@@ -21,7 +22,7 @@ use crate::trust::keyring::Keyring;
 use crate::trust::rollback::{self, Admission, HighWater, RollbackError};
 use crate::trust::rotation::Root;
 use crate::trust::store::{self, Record, StoreError, Stored};
-use crate::trust::{self, Purpose, TrustError, Verified};
+use crate::trust::{self, Purpose, Verified};
 use crate::yaml::finding::{Findings, Weight};
 use serde::Serialize;
 
@@ -258,7 +259,7 @@ fn open(
 ) -> Result<InForce, (Class, String)> {
     let file = origin.to_string();
     let signed = trust::verify(stored.bytes.clone(), &stored.signature, keyring, purpose)
-        .map_err(|error| (Class::NotTrusted, chain::<TrustError>(&error)))?;
+        .map_err(|error| (Class::NotTrusted, chain(&error)))?;
     let mut warnings = Vec::new();
     let manifest = signed
         .bytes
@@ -353,23 +354,11 @@ fn judge(
         return Err((Class::Stale, why));
     }
     match in_force {
-        Some(before) => succession::judge(before, offer)
-            .map(|()| admission)
-            .map_err(|error| (Class::Unsafe, chain::<SuccessionError>(&error))),
+        Some(before) => {
+            succession::judge(before, offer).map(|()| admission).map_err(|error| (Class::Unsafe, chain(&error)))
+        }
         None => Ok(admission),
     }
-}
-
-/// An error with its causes, as one sentence.
-fn chain<E: std::error::Error>(error: &E) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        text.push_str(": ");
-        text.push_str(&next.to_string());
-        cause = next.source();
-    }
-    text
 }
 
 impl Refused {

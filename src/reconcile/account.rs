@@ -1,8 +1,9 @@
 //! Keeps the status document and the metrics file up to date while a run goes on. Their only writer.
 
 use super::apply::{Ending, Event, Failure};
-use super::{Desired, Observed, chain};
+use super::{Desired, Observed};
 use crate::durable::{self, DurableError};
+use crate::journal::chain;
 use crate::paths::Paths;
 use crate::plan::Blocked;
 use crate::status::compose::{Cluster, Known, Seen, compose};

@@ -2,9 +2,10 @@
 
 use super::host::{Host, StepError};
 use super::input::Drops;
-use super::{Action, Desired, Observed, chain, observe};
+use super::{Action, Desired, Observed, observe};
 use crate::etcd::EtcdError;
 use crate::etcd::driver::{Account, Driver, Patience};
+use crate::journal::chain;
 use crate::paths::Paths;
 use crate::plan::Hold;
 use crate::status::Status;

@@ -21,7 +21,6 @@ use crate::plan::Part;
 use crate::trust::Verified;
 use crate::{etcd, network, pki, vrrp};
 use serde::Serialize;
-use std::error::Error;
 use std::fmt;
 
 /// What the manifest in force asks of this host.
@@ -124,15 +123,4 @@ impl fmt::Display for Action {
             Action::Etcd(action) => action.fmt(f),
         }
     }
-}
-
-/// An error with its causes on one line.
-pub fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

@@ -1,7 +1,8 @@
 //! The intake of trust files: before any manifest is judged, whom to trust is settled.
 
-use super::{Class, IntakeError, Mode, Refused, chain};
+use super::{Class, IntakeError, Mode, Refused};
 use crate::ident::Digest;
+use crate::journal::chain;
 use crate::manifest::source::{self, Candidate};
 use crate::paths::Paths;
 use crate::trust::Purpose;
