@@ -4,7 +4,9 @@
 //! they thaw, and then find everything that came in between waiting for them, as with real sockets.
 
 use super::*;
+use crate::vrrp::packet::{Family, Version};
 use proptest::prelude::*;
+use std::net::Ipv4Addr;
 
 const NODES: usize = 3;
 /// Shorter than the difference between two skews at one second, 3.9 ms: a real network's delay.

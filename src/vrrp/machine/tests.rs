@@ -1,4 +1,5 @@
 use super::*;
+use crate::vrrp::packet::{Family, Remark, Version};
 use Action::{Announce, ExtendLease, InstallVip, RemoveVip, RenewVip, SendAdvert};
 
 const SECOND: Interval = Interval::SECOND;
