@@ -62,6 +62,8 @@ const DRIVERS: &[&str] = &[
     "vrrp::release",
     "vrrp::router",
     "vrrp::scribe",
+    "vrrp::scribe::note",
+    "vrrp::scribe::record",
     "vrrp::socket",
     "vrrp::watch",
 ];
