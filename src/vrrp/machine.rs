@@ -18,10 +18,12 @@
 //! [`Machine::next_timeout`]. One machine is one virtual router in all of its families: a dual-stack router advertises
 //! in both, and an advertisement heard in either counts, so its addresses move together.
 //!
-//! It never sees a packet that failed a check (R13), never reads a clock, and never asks whether an action worked.
+//! It never sees a packet that failed a check (R13), never reads a clock, and is told of an action only that
+//! the kernel refused the addresses.
 
 mod active;
 mod backup;
+mod refusal;
 mod words;
 
 pub use active::lease;
@@ -30,6 +32,7 @@ pub use words::{Action, AddressesChanged, Heard, Obstacle, Preempt, Reason, Rule
 use super::health::Verdict;
 use super::packet::{OWNER, RESIGNING};
 use super::time::{Interval, Time};
+use refusal::Refusal;
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -76,6 +79,7 @@ enum Phase {
         carried: Interval,
         renewed: Time,
         announcement: Announcement,
+        refusal: Option<Refusal>,
     },
 }
 
@@ -87,6 +91,8 @@ pub struct Machine {
     sources: Sources,
     phase: Phase,
     active: Option<IpAddr>,
+    /// Until when it does not start, having resigned over refused addresses.
+    held_off: Option<Time>,
     actions: VecDeque<Action>,
 }
 
@@ -96,7 +102,15 @@ impl Machine {
         // Room for the longest burst, so that the hot path does not allocate.
         let actions = VecDeque::with_capacity(16);
         let phase = Phase::Initialize;
-        Self { rules, health: Verdict::Healthy, sources: Sources::default(), phase, active: None, actions }
+        Self {
+            rules,
+            health: Verdict::Healthy,
+            sources: Sources::default(),
+            phase,
+            active: None,
+            held_off: None,
+            actions,
+        }
     }
 
     /// The state of RFC 9568 §6.4.
@@ -144,7 +158,10 @@ impl Machine {
         match self.phase {
             Phase::Initialize => None,
             Phase::Backup { down, .. } => Some(down),
-            Phase::Active { advert, announcement, .. } => Some(advert.min(announcement.at)),
+            Phase::Active { advert, announcement, refusal, .. } => {
+                let again = refusal.and_then(|refusal| refusal.again);
+                [Some(advert), Some(announcement.at), again].into_iter().flatten().min()
+            }
         }
     }
 
@@ -152,7 +169,7 @@ impl Machine {
     pub fn handle_link(&mut self, sources: Sources, now: Time) {
         let before = std::mem::replace(&mut self.sources, sources);
         match self.phase {
-            Phase::Initialize if self.priority() == OWNER => {
+            Phase::Initialize if self.priority() == OWNER && self.held_off(now) == now => {
                 self.promote(Reason::Owner, now);
             }
             Phase::Initialize => self.watch(Reason::Started, now, self.rules.interval),
@@ -251,6 +268,7 @@ impl Machine {
                 if announcement.at <= now {
                     self.announce(announcement.repeated, now);
                 }
+                self.ask_again(now);
             }
             Phase::Initialize | Phase::Backup { .. } => {}
         }
@@ -279,6 +297,7 @@ impl Machine {
             carried: interval,
             renewed: now,
             announcement,
+            refusal: None,
         };
         self.active = self.sources.of(self.rules.lead);
         self.send(now);
@@ -290,7 +309,7 @@ impl Machine {
     /// To Backup, counting from `now` with the Active's `interval`.
     fn watch(&mut self, why: Reason, now: Time, interval: Interval) {
         let from = self.state();
-        let down = now.after(self.down_interval(interval));
+        let down = self.held_off(now.after(self.down_interval(interval)));
         self.phase = Phase::Backup { down, since: now, wait: Wait::Silence, interval, better_since: None };
         self.active = None;
         self.actions.push_back(Action::Moved { from, to: State::Backup, why });

@@ -10,7 +10,7 @@ mod reload;
 use super::{DriverError, kernel};
 use crate::vrrp::config::Fence;
 use crate::vrrp::counters::Counters;
-use crate::vrrp::fact::{Fact, LinkView};
+use crate::vrrp::fact::{Answer, Fact, LinkView};
 use crate::vrrp::health::{Verdict, prober::Prober};
 use crate::vrrp::keeper::Errand;
 use crate::vrrp::lease::Claim;
@@ -210,6 +210,18 @@ impl Loop {
                             self.routers[at].machine.handle_vip_lost(now);
                             self.perform(at);
                         }
+                    }
+                }
+                Fact::Vip { vrid, index, answer } => {
+                    let of = |router: &Router| {
+                        router.config.vrid == vrid && router.place.is_some_and(|place| place.index == index)
+                    };
+                    if let Some(at) = self.routers.iter().position(of) {
+                        match answer {
+                            Answer::Accepted => self.routers[at].machine.handle_vip_accepted(now),
+                            Answer::Refused => self.routers[at].machine.handle_vip_refused(now),
+                        }
+                        self.perform(at);
                     }
                 }
                 Fact::Config { config, digest } => self.take_over(config, digest, now),

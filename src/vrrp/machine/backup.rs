@@ -55,8 +55,9 @@ impl Machine {
     }
 
     pub(super) fn rearm(&mut self, span: Duration, waiting: Wait, now: Time) {
+        let end = self.held_off(now.after(span));
         if let Phase::Backup { down, since, wait, .. } = &mut self.phase {
-            (*down, *since, *wait) = (now.after(span), now, waiting);
+            (*down, *since, *wait) = (end, now, waiting);
         }
     }
 

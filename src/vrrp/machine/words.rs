@@ -113,6 +113,8 @@ pub enum Reason {
     GreaterAddress,
     /// We woke up so late that a peer may have taken over.
     LateWake,
+    /// The kernel kept refusing the addresses (B5).
+    VipRefused,
     /// The router cannot take part any more.
     Obstacle(Obstacle),
     /// Told to stop.
@@ -130,6 +132,7 @@ impl Reason {
             Reason::HigherPriority => "another master has a higher priority",
             Reason::GreaterAddress => "another master has the same priority and a greater address",
             Reason::LateWake => "it woke up so late that another one may have taken over",
+            Reason::VipRefused => "the kernel refuses the addresses",
             Reason::Obstacle(Obstacle::LinkMissing) => "the link is missing",
             Reason::Obstacle(Obstacle::LinkDown) => "the link is down",
             Reason::Obstacle(Obstacle::NoIpv4Source) => "the link has no IPv4 address",
