@@ -62,6 +62,8 @@ const DRIVERS: &[&str] = &[
     "vrrp::release",
     "vrrp::router",
     "vrrp::scribe",
+    "vrrp::scribe::note",
+    "vrrp::scribe::record",
     "vrrp::socket",
     "vrrp::watch",
 ];
@@ -79,6 +81,8 @@ const SHELLS: &[&str] = &[
     "reconcile::run",
     "vrrp::driver",
     "vrrp::driver::event_loop",
+    "vrrp::driver::event_loop::perform",
+    "vrrp::driver::event_loop::reload",
 ];
 
 /// Which subjects a subject may import from, besides words, services (from drivers up) and itself.
