@@ -157,7 +157,11 @@ mod tests {
             (recovery(7), genesis(), Err(SuccessionError::GenesisAgain { formed: 7 })),
         ];
         for (before, after, expected) in table {
-            assert_eq!(judge(&manifest(1, before.clone()), &manifest(2, after.clone())), expected, "{before:?} {after:?}");
+            assert_eq!(
+                judge(&manifest(1, before.clone()), &manifest(2, after.clone())),
+                expected,
+                "{before:?} {after:?}"
+            );
         }
     }
 
