@@ -87,6 +87,8 @@ paths! {
     markers: "var/lib/quorate/etcd",
     /// The node's key, certificate and cluster CA, installed from the dropped bundle.
     node_pki: "var/lib/quorate/pki",
+    /// etcd's tool for data directories at rest; a recovery restores with it.
+    etcdutl: "usr/bin/etcdutl",
     /// etcd's own data.
     etcd_data: "var/lib/etcd",
     /// machine-id(5).

@@ -34,6 +34,7 @@ const DRIVERS: &[&str] = &[
     "etcd::membership",
     "etcd::observe",
     "etcd::probe",
+    "etcd::recovery::restore",
     "etcd::snapshot",
     "etcd::survey",
     "image::install",

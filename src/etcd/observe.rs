@@ -8,7 +8,7 @@ use super::client::Endpoint;
 use super::cluster::{Condition, Listed, PeerSeen, Role, View};
 use super::genesis::{Held, Marker, Stamp, marker};
 use super::material::{CA, CERTIFICATE, KEY, Material};
-use super::{DataDirectory, Desired, Local, Observed, Places, probe};
+use super::{DataDirectory, Desired, Local, Observed, Places, probe, recovery};
 use crate::durable;
 use crate::ident::NodeName;
 use crate::manifest::EtcdPhase;
@@ -38,6 +38,7 @@ pub async fn observe(desired: &Desired, paths: &Paths, unit: UnitState) -> Obser
         peers: BTreeMap::new(),
         view: None,
         conditions: BTreeMap::new(),
+        recovery: None,
         places,
         material,
     };
@@ -45,6 +46,9 @@ pub async fn observe(desired: &Desired, paths: &Paths, unit: UnitState) -> Obser
         (seen.local, seen.view) = local(desired, material).await;
         if seen.view.is_none() && others_matter(desired, &seen) == Others::Matter {
             (seen.peers, seen.view) = others(desired, material).await;
+        }
+        if given_up_at_stake(desired, &seen.held) {
+            seen.recovery = recovery(desired, material).await;
         }
         if let Some(view) = seen.view.as_ref().filter(|view| change_at_stake(desired, &seen, view)) {
             seen.conditions = conditions(view, material).await;
@@ -64,6 +68,7 @@ enum Others {
 /// would only cost the time that dead or starting peers take not to answer.
 fn others_matter(desired: &Desired, seen: &Observed) -> Others {
     match (&seen.data, &seen.held, &seen.unit) {
+        _ if given_up_at_stake(desired, &seen.held) => Others::Matter,
         (DataDirectory::HasWal, _, UnitState::Inactive | UnitState::Changing) => Others::DoNotMatter,
         (DataDirectory::Absent | DataDirectory::Empty, Held::Marker(Marker::Committed { round }), _)
             if desired.phase == EtcdPhase::Genesis && round.fits(&desired.cluster, &desired.members) =>
@@ -72,6 +77,29 @@ fn others_matter(desired: &Desired, seen: &Observed) -> Others {
         }
         _ => Others::Matter,
     }
+}
+
+/// Whether a recovery is asked for or under way, or this master's data may be that of a cluster which was given up.
+fn given_up_at_stake(desired: &Desired, held: &Held) -> bool {
+    match (&desired.phase, held) {
+        (EtcdPhase::Recovery(_), _) | (_, Held::Marker(Marker::Recovering { .. })) => true,
+        (
+            EtcdPhase::Formed { cluster_id },
+            Held::Marker(Marker::Formed { etcd, .. } | Marker::Joining { etcd, .. }),
+        ) => cluster_id != etcd,
+        _ => false,
+    }
+}
+
+async fn recovery(desired: &Desired, material: &Material) -> Option<recovery::Seen> {
+    let tls = material.client().ok()?;
+    let own_port = probe::members(&tls, &desired.me, desired.address).await;
+    Some(recovery::Seen { now: now(), own_port })
+}
+
+#[expect(clippy::disallowed_methods, reason = "a driver: it dates what it observes")]
+fn now() -> jiff::Timestamp {
+    jiff::Timestamp::now()
 }
 
 /// Whether the list differs from the manifest, or this master may have to change it to get in.

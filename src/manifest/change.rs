@@ -3,7 +3,7 @@
 //! Each [`Effect`] is one thing that changes, with what follows from it and what it risks, in the order in which the
 //! masters carry it out. It describes; whether the change is allowed is [`super::succession`]'s verdict.
 
-use super::{EtcdPhase, Identity, Manifest, Master, Probe, ProbeTarget, Transport};
+use super::{EtcdPhase, Identity, Manifest, Master, Probe, ProbeTarget, Recovery, Transport};
 use crate::plan::Part;
 use crate::quorum::membership::{Seat, Transition};
 use crate::quorum::tolerance;
@@ -239,6 +239,24 @@ fn membership(before: &Manifest, after: &Manifest, effects: &mut Effects) {
             "no master ever forms one again, whatever it has lost",
             None,
         ),
+        (_, EtcdPhase::Recovery(Recovery { lost, from, snapshot, expires_at })) if before.etcd != after.etcd => effects.add(
+            Part::Etcd,
+            match snapshot {
+                Some(digest) => format!("etcd cluster {lost:016x} is given up; '{from}' restores snapshot {}", digest.short()),
+                None => format!("etcd cluster {lost:016x} is given up; '{from}' carries its data over into a new one"),
+            },
+            &format!(
+                "unless a majority of the lost cluster still runs, and not after {expires_at}; all old data is archived, \
+                 and the others join the new cluster one after another"
+            ),
+            Some("writes that only the other masters had are gone"),
+        ),
+        (EtcdPhase::Recovery(_), EtcdPhase::Formed { cluster_id }) => effects.add(
+            Part::Etcd,
+            format!("the etcd cluster is {cluster_id:016x}"),
+            "the recovery is over; data of the lost cluster is archived wherever it turns up",
+            None,
+        ),
         (was, is) if was != is => effects.add(
             Part::Etcd,
             "the etcd cluster is another, or none yet".into(),
@@ -330,6 +348,11 @@ mod tests {
                 "phase: genesis",
                 "formed: { clusterId: cdf818194e3a8c32 }",
                 "etcd: the etcd cluster is cdf818194e3a8c32 and exists",
+            ),
+            (
+                "phase: genesis",
+                "recovery: { lostClusterId: cdf818194e3a8c32, from: m2, expiresAt: 2026-11-22T22:00:00Z }",
+                "etcd: etcd cluster cdf818194e3a8c32 is given up; 'm2' carries its data over into a new one",
             ),
             (
                 "hostname: m3",

@@ -4,6 +4,8 @@
 //! link, is the VIP in its subnet, which master is this) or the manifest in force (may these masters follow those) is
 //! judged where that is known. A field that could not be read has been reported; rules skip it.
 
+mod recovery;
+
 use super::document::{Document, Master, Probe, Spec, Vip, Vrrp};
 use super::scalar::Milliseconds;
 use super::{Environment, Transport, VrrpVersion, parse};
@@ -45,18 +47,9 @@ pub(super) fn document(document: &Document, unread: &[Finding]) -> Vec<Finding> 
     for (at, probe) in spec.health.iter().flat_map(|health| health.value.iter().enumerate()) {
         probe_target(at, probe, &mut found);
     }
-    if let Some(etcd) = &spec.etcd
-        && etcd.value.phase.is_some() == etcd.value.formed.is_some()
-        && found.all_read("spec.etcd")
-    {
-        found.invalid(
-            "etcd-phase",
-            "spec.etcd",
-            &etcd.place,
-            "'etcd' has either 'phase' or 'formed'".into(),
-            "whether the cluster exists decides whether it may be formed: forming it twice loses data",
-            "write '{ phase: genesis }' for a new cluster, '{ formed: { clusterId: … } }' for one that exists",
-        );
+    if let Some(etcd) = &spec.etcd {
+        let issued = document.metadata.as_ref().and_then(|metadata| metadata.value.issued_at.as_ref());
+        recovery::check(etcd, spec.masters.as_ref(), issued, &mut found);
     }
     found.list
 }

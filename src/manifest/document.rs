@@ -156,12 +156,14 @@ object! {
 }
 
 object! {
-    /// Whether the etcd cluster exists yet; exactly one of 'phase' and 'formed'.
+    /// Whether the etcd cluster exists yet; exactly one of 'phase', 'formed' and 'recovery'.
     Etcd, "'etcd'" {
         /// `genesis`: it does not exist yet, all masters together form it once.
         "phase" phase: Phase = default("'formed' is given"),
         /// It exists; it is never formed again.
         "formed" formed: Formed = default("'phase' is given"),
+        /// It existed and lost its quorum for good: one master carries its data over into a new cluster, once.
+        "recovery" recovery: Recovery = default("the cluster has its quorum"),
     }
 }
 
@@ -170,6 +172,20 @@ object! {
     Formed, "'formed'" {
         /// The etcd cluster id, 16 hexadecimal digits, as 'quorate status' shows it.
         "clusterId" cluster_id: HexId = required("it is what tells this cluster from one formed by mistake"),
+    }
+}
+
+object! {
+    /// The one order to give up an etcd cluster and to carry its data over into a new one.
+    Recovery, "'recovery'" {
+        /// The etcd cluster id that is given up, as 'quorate status' showed it. A cluster is given up only once.
+        "lostClusterId" lost_cluster_id: HexId = required("a directive must not reach any other cluster than the one that is lost"),
+        /// The master whose data is carried over; the others put theirs aside and join it.
+        "from" from: NodeName = required("only one master's data can go on, and nobody but you can choose it"),
+        /// SHA-256 of a snapshot in that master's /var/lib/quorate/etcd/snapshots, to be restored in place of its own data.
+        "snapshot" snapshot: Digest = default("the data that 'from' has"),
+        /// From then on it is not begun any more; at most a day after 'issuedAt'.
+        "expiresAt" expires_at: jiff::Timestamp = required("an order to give up a cluster must not lie about for later"),
     }
 }
 

@@ -203,4 +203,19 @@ pub enum EtcdPhase {
         /// The id that every member must report.
         cluster_id: u64,
     },
+    /// It lost its quorum for good; one master carries its data over into a new cluster, once.
+    Recovery(Recovery),
+}
+
+/// `spec.etcd.recovery`: the one order to give up an etcd cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recovery {
+    /// `lostClusterId`: the etcd cluster that is given up.
+    pub lost: u64,
+    /// `from`: whose data goes on.
+    pub from: NodeName,
+    /// `snapshot`: digest of the snapshot that is restored in place of that master's own data.
+    pub snapshot: Option<Digest>,
+    /// `expiresAt`: not begun any more from then on.
+    pub expires_at: jiff::Timestamp,
 }

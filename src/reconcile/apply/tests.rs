@@ -138,6 +138,7 @@ impl SimHost {
             leader: MEMBER,
             genesis: None,
             generation: None,
+            recovered: None,
             from: desired.me().name.clone(),
         })
     }
@@ -212,6 +213,7 @@ impl Host for SimHost {
                 peers: BTreeMap::new(),
                 view: self.view(desired),
                 conditions: BTreeMap::new(),
+                recovery: None,
                 places,
             },
             cluster: Summary {
