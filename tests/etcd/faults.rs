@@ -16,10 +16,10 @@ use quorate::plan::Hold;
 use std::time::Duration;
 
 /// Long enough for etcd to elect and for quorate to look twice; a wait that ends in it was none.
-const WHILE: Duration = Duration::from_secs(4);
+pub const WHILE: Duration = Duration::from_secs(4);
 
 /// The host does not get further, says why, and has not begun a data directory.
-async fn waits_for(host: &mut Host, reason: &str) {
+pub async fn waits_for(host: &mut Host, reason: &str) {
     let why = match host.reconcile(WHILE).await {
         Ended::Failed(error) => error.to_string(),
         Ended::Blocked(plan) => plan.blocked.iter().map(|blocked| format!("{} ", blocked.why)).collect(),
