@@ -35,6 +35,7 @@ const DRIVERS: &[&str] = &[
     "etcd::observe",
     "etcd::probe",
     "etcd::snapshot",
+    "etcd::storage",
     "etcd::survey",
     "image::install",
     "manifest::source",

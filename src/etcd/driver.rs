@@ -9,7 +9,7 @@ use super::genesis::peer::Agent;
 use super::genesis::{Marker, marker};
 use super::material::Material;
 use super::membership::{Membership, PAUSE, pause};
-use super::{Action, Desired, EtcdError, Observed, observe};
+use super::{Action, Desired, EtcdError, Observed, observe, storage};
 use crate::durable;
 use crate::file::{Owner, RenderedFile};
 use crate::paths::Paths;
@@ -119,6 +119,9 @@ impl Driver {
         {
             // The record in etcd tells them later; the start does not depend on this.
             (patience.progress)(&format!("{error}, ignoring"));
+        }
+        if matches!(marker, Marker::Executed { .. } | Marker::Joining { .. }) {
+            storage::note(&self.paths)?;
         }
         Ok(marker::write(&self.paths, marker)?)
     }

@@ -21,9 +21,11 @@ pub mod plan;
 pub mod probe;
 pub mod service;
 pub mod snapshot;
+pub mod storage;
 pub mod summary;
 pub mod survey;
 pub mod version;
+pub mod wal;
 
 use crate::file::{ObservedFile, RenderedFile};
 use crate::ident::{ClusterId, Digest, Generation, NodeName};
@@ -154,6 +156,10 @@ pub struct LocalStatus {
 pub struct Observed {
     /// The etcd data directory.
     pub data: DataDirectory,
+    /// Whether there is room for a new member; why not, otherwise.
+    pub room: Result<(), String>,
+    /// Where the log cannot be read; looked for only when etcd does not start from it.
+    pub damage: Option<wal::Damage>,
     /// The data directory's stamp, if it exists.
     pub stamp: Option<genesis::Stamp>,
     /// The marker.

@@ -11,5 +11,6 @@ mod genesis;
 mod host;
 mod killed;
 mod membership;
+mod storage;
 mod world;
 mod writer;
