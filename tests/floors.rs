@@ -36,6 +36,7 @@ const DRIVERS: &[&str] = &[
     "etcd::probe",
     "etcd::recovery::restore",
     "etcd::snapshot",
+    "etcd::storage",
     "etcd::survey",
     "image::install",
     "manifest::source",

@@ -10,7 +10,7 @@ use super::genesis::{Marker, marker};
 use super::material::Material;
 use super::membership::{Membership, PAUSE, pause};
 use super::recovery::restore::Restore;
-use super::{Action, Desired, EtcdError, Observed, observe};
+use super::{Action, Desired, EtcdError, Observed, observe, storage};
 use crate::durable;
 use crate::file::{Owner, RenderedFile};
 use crate::paths::Paths;
@@ -126,6 +126,9 @@ impl Driver {
         {
             // The record in etcd tells them later; the start does not depend on this.
             (patience.progress)(&format!("{error}, ignoring"));
+        }
+        if matches!(marker, Marker::Executed { .. } | Marker::Joining { .. }) {
+            storage::note(&self.paths)?;
         }
         Ok(marker::write(&self.paths, marker)?)
     }

@@ -22,9 +22,11 @@ pub mod probe;
 pub mod recovery;
 pub mod service;
 pub mod snapshot;
+pub mod storage;
 pub mod summary;
 pub mod survey;
 pub mod version;
+pub mod wal;
 
 use crate::file::{ObservedFile, RenderedFile};
 use crate::ident::{ClusterId, Digest, Generation, NodeName};
@@ -155,6 +157,10 @@ pub struct LocalStatus {
 pub struct Observed {
     /// The etcd data directory.
     pub data: DataDirectory,
+    /// Whether there is room for a new member; why not, otherwise.
+    pub room: Result<(), String>,
+    /// Where the log cannot be read; looked for only when etcd does not start from it.
+    pub damage: Option<wal::Damage>,
     /// The data directory's stamp, if it exists.
     pub stamp: Option<genesis::Stamp>,
     /// The marker.

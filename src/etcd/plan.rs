@@ -11,6 +11,7 @@ use super::genesis::{Held, Marker};
 use super::material::Material;
 use super::recovery::{self, plan::Turn};
 use super::service::{Start, environment, key_files};
+use super::wal::Damage;
 use super::{Action, DataDirectory, Desired, Local, LocalStatus, Observed, blocked};
 use crate::file::RenderedFile;
 use crate::manifest::EtcdPhase;
@@ -62,7 +63,10 @@ pub fn plan(desired: &Desired, seen: &Observed) -> Plan<Action> {
 fn existing(desired: &Desired, seen: &Observed, material: &Material, marker: Option<&Marker>) -> Plan<Action> {
     let mut plan = Plan::default();
     if let Some(ended) = ended(desired, seen, marker) {
-        return put_aside(seen, &ended, marker);
+        return put_aside(seen, &ended, marker, "the cluster lists this member no more");
+    }
+    if let Some(damage) = &seen.damage {
+        return damaged(desired, seen, damage, marker);
     }
     let cluster = match marker {
         Some(Marker::Executed { .. } | Marker::Recovering { .. }) => None,
@@ -138,10 +142,37 @@ fn ended(desired: &Desired, seen: &Observed, marker: Option<&Marker>) -> Option<
     }
 }
 
-/// Stops what may still hang on the dead data (E16), notes the end, and puts the data aside.
-pub(in crate::etcd) fn put_aside(seen: &Observed, ended: &Ended, marker: Option<&Marker>) -> Plan<Action> {
+/// A log that etcd will never start from again (fault 19). With the others' quorum this master replaces itself: the data
+/// is put aside, then its entry is removed and it joins as a new member. Until then it is kept as it is.
+fn damaged(desired: &Desired, seen: &Observed, damage: &Damage, marker: Option<&Marker>) -> Plan<Action> {
     let mut plan = Plan::default();
-    let why = "the cluster lists this member no more";
+    let kept = |hold, unblock: String| blocked(hold, START, format!("{damage}; the data is kept"), unblock);
+    let Some(Marker::Joining { etcd, member, .. } | Marker::Formed { etcd, member, .. }) = marker else {
+        plan.block(kept(Hold::Refused, "archive the data directory; this master then joins as a new member".into()));
+        return plan;
+    };
+    let Some(view) = &seen.view else {
+        let unblock = "the other masters having a quorum; this one then joins as a new member";
+        plan.block(kept(Hold::Waiting, unblock.into()));
+        return plan;
+    };
+    let own = view.member(*member).filter(|_| view.cluster == *etcd);
+    match own.map(|own| change::removal(desired, view, &seen.conditions, own)) {
+        Some(Ok(())) => put_aside(seen, &Ended { etcd: *etcd, member: *member }, marker, &damage.to_string()),
+        Some(Err(held)) => {
+            plan.block(kept(held.hold, format!("{} ({})", held.unblock, held.why)));
+            plan
+        }
+        None => {
+            plan.block(kept(Hold::Refused, format!("find out why etcd cluster {:x} does not know it", view.cluster)));
+            plan
+        }
+    }
+}
+
+/// Stops what may still hang on the dead data (E16), notes the end, and puts the data aside.
+pub(in crate::etcd) fn put_aside(seen: &Observed, ended: &Ended, marker: Option<&Marker>, why: &str) -> Plan<Action> {
+    let mut plan = Plan::default();
     if matches!(seen.unit, UnitState::Active | UnitState::Changing) {
         plan.step(Action::Unit(UnitAction { unit: Unit::Etcd, verb: Verb::Stop }), why);
     }

@@ -34,6 +34,11 @@ pub(super) fn empty(desired: &Desired, seen: &Observed, material: &Material, mar
         }
         _ => {}
     }
+    // A member that runs out of room while it joins is a learner that keeps everybody else from joining.
+    if let Err(why) = &seen.room {
+        plan.block(blocked(Hold::Refused, START, why.clone(), "free space, or mount the data partition"));
+        return plan;
+    }
     let marker = as_committed(seen, marker);
     let marker = marker.as_ref();
     match (marker, &desired.phase, evidence(seen.view.as_ref(), &seen.peers)) {

@@ -108,6 +108,8 @@ pub(in crate::etcd) fn fresh() -> Observed {
     Observed {
         data: DataDirectory::Empty,
         stamp: Some(stamp(9)),
+        room: Ok(()),
+        damage: None,
         held: Held::Nothing,
         unit: UnitState::Inactive,
         material: Ok(material()),
@@ -450,4 +452,38 @@ fn new_stays_in_the_environment_only_until_there_is_a_log() {
     let new = environment(&name(3), address(3), &seen.places, &Start::New(round()));
     seen.files.insert(new.path.clone(), ObservedFile::Present { digest: new.digest(), mode: new.mode });
     assert_eq!(outline(&desired(), &seen), "env");
+}
+
+#[test]
+fn fault_19_a_damaged_log_is_replaced_by_its_own_master_with_the_others_quorum_and_kept_otherwise() {
+    let torn = |held: Held, view| Observed {
+        data: DataDirectory::HasWal,
+        damage: Some(Damage { segment: "0.wal".into(), offset: 64, why: "a checksum".into() }),
+        unit: UnitState::Failed { result: "exit-code".into() },
+        held,
+        view,
+        ..fresh()
+    };
+    let all = || view([voter(1), voter(2), voter(3)]);
+    for held in [formed(), joining()] {
+        assert_eq!(outline(&desired(), &torn(held.clone(), all())), "removed archive");
+        assert_eq!(outline(&desired(), &torn(held.clone(), None)), "WAIT", "no quorum: it may be the last copy");
+        let mut down = torn(held.clone(), all());
+        down.conditions.insert(2, Condition::Unhealthy { why: "does not answer".into() });
+        assert_eq!(outline(&desired(), &down), "WAIT", "two voters of three are needed without it");
+        let other = all().map(|view| View { cluster: 0xbad, ..view });
+        assert_eq!(outline(&desired(), &torn(held.clone(), other)), "REFUSE");
+    }
+    assert_eq!(outline(&desired(), &torn(executed(), all())), "REFUSE", "whose member it was is not certain");
+}
+
+#[test]
+fn fault_26_a_partition_without_room_begins_no_membership_and_an_existing_one_is_started() {
+    let full = |seen: Observed| Observed { room: Err("5 MiB free".into()), ..seen };
+    for held in [Held::Nothing, committed(), formed()] {
+        let seen = Observed { held, view: view([voter(1), voter(2)]), ..fresh() };
+        assert_eq!(outline(&desired(), &full(seen)), "REFUSE");
+    }
+    let existing = Observed { data: DataDirectory::HasWal, held: formed(), ..fresh() };
+    assert_eq!(outline(&desired(), &full(existing)), "env start");
 }

@@ -32,7 +32,9 @@ pub fn turn(desired: &Desired, seen: &Observed, marker: Option<&Marker>) -> Turn
         (Some(Marker::Recovering { begun, .. }), _, _) => under_way(desired, seen, marker, begun),
         (Some(Marker::Removed { .. }), DataDirectory::HasWal, _) => Turn::Ordinary,
         (_, DataDirectory::HasWal, phase) => match (given_up(desired, seen, marker), phase) {
-            (Some(ended), _) => Turn::Instead(put_aside(seen, &ended, marker)),
+            (Some(ended), _) => {
+                Turn::Instead(put_aside(seen, &ended, marker, "its cluster was given up by a recovery"))
+            }
             (None, EtcdPhase::Recovery(order)) if own_cluster(seen, marker) == Some(order.lost) => {
                 with_data(desired, seen, order, marker)
             }
@@ -78,7 +80,12 @@ fn under_way(desired: &Desired, seen: &Observed, marker: Option<&Marker>, begun:
         // Another master's recovery of the same cluster was signed later and succeeded: this one is over.
         let ended = Ended { etcd: begun.lost, member: begun.member };
         if seen.data == DataDirectory::HasWal {
-            return Turn::Instead(put_aside(seen, &ended, marker));
+            return Turn::Instead(put_aside(
+                seen,
+                &ended,
+                marker,
+                "another recovery of the same cluster came out first",
+            ));
         }
         let removed = Marker::Removed { cluster: desired.cluster.clone(), etcd: ended.etcd, member: ended.member };
         let why = format!("etcd cluster {:x} came out of another recovery", view.cluster);

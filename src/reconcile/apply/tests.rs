@@ -205,6 +205,8 @@ impl Host for SimHost {
             etcd: etcd::Observed {
                 data: self.data.clone(),
                 stamp: None,
+                room: Ok(()),
+                damage: None,
                 held: self.held.clone(),
                 unit: self.etcd.clone(),
                 material,
