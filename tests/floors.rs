@@ -18,7 +18,7 @@ enum Floor {
 }
 
 /// Modules that name things for everybody.
-const WORDS: &[&str] = &["ident", "plan", "file", "paths", "message"];
+const WORDS: &[&str] = &["ident", "plan", "file", "paths", "message", "version"];
 
 /// Drivers that belong to no subject; every driver, shell and face may use them.
 const SERVICES: &[&str] = &["durable", "journal"];
@@ -50,6 +50,7 @@ const DRIVERS: &[&str] = &[
     "systemd::bus",
     "trust::agent",
     "trust::host",
+    "trust::kernel",
     "trust::signing",
     "trust::store",
     "vrrp::address",
@@ -73,6 +74,7 @@ const DRIVERS: &[&str] = &[
 /// Shells drive decisions against the world. `reconcile/plan` is none: it joins the subjects' plans, and is pure.
 const SHELLS: &[&str] = &[
     "manifest::intake",
+    "manifest::intake::mark",
     "manifest::intake::rotate",
     "reconcile::account",
     "reconcile::apply",

@@ -8,6 +8,8 @@
 use super::scalar::{Cidr, Fingerprint, HexId, HostName, HttpUrl, HttpsUrl, Milliseconds, Socket, SystemUuid};
 use super::{Environment, Transport, VrrpChecksum, VrrpVersion};
 use crate::ident::{ClusterId, ClusterName, Digest, LinkLabel, Mac, MachineId, NodeName};
+use crate::trust::rollback::GenerationBounds;
+use crate::version::ImageVersion;
 use crate::yaml::object::object;
 use crate::yaml::read::{Bounded, Bounds, Written};
 use std::net::IpAddr;
@@ -40,6 +42,8 @@ object! {
         "issuedAt" issued_at: jiff::Timestamp = required("hosts without a clock take it as the least the time can be"),
         /// From then on it is not accepted as new input. A manifest in force stays in force.
         "expiresAt" expires_at: jiff::Timestamp = default("it never expires"),
+        /// The least version of the image that may take it up, compared with IMAGE_VERSION of os-release(5).
+        "minImageVersion" min_image_version: ImageVersion = default("any image"),
         /// SHA-256 of the manifest of the generation before; a host that has that generation checks it.
         "supersedes" supersedes: Digest = default("not checked"),
     }
@@ -234,16 +238,6 @@ pub struct Phase;
 /// `identity.serial`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Serial(pub String);
-
-/// Bounds of a generation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct GenerationBounds;
-
-impl Bounds for GenerationBounds {
-    // JSON and many YAML readers keep integers exactly only up to 2^53 - 1.
-    const BOUNDS: (u64, u64) = (1, (1 << 53) - 1);
-    const WHAT: &'static str = "a generation";
-}
 
 /// Bounds of a virtual router id (RFC 9568 §5.2.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -24,6 +24,7 @@ use crate::ident::{ClusterId, ClusterName, Digest, Generation, LinkLabel, Mac, M
 use crate::quorum::membership::Seat;
 use crate::quorum::policy::Acknowledgements;
 use crate::trust::rollback::HighWater;
+use crate::version::ImageVersion;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -45,6 +46,8 @@ pub struct Manifest {
     pub expires_at: Option<jiff::Timestamp>,
     /// `metadata.supersedes`: digest of the generation before.
     pub supersedes: Option<Digest>,
+    /// `metadata.minImageVersion`: an older image does not accept it as new input.
+    pub min_image_version: Option<ImageVersion>,
     /// `spec.environment`.
     pub environment: Environment,
     /// `spec.vip`.

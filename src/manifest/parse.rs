@@ -119,6 +119,7 @@ fn manifest(document: Document, digest: Digest) -> Option<Manifest> {
         issued_at: metadata.issued_at?.value,
         expires_at: metadata.expires_at.map(|written| written.value),
         supersedes: metadata.supersedes.map(|written| written.value),
+        min_image_version: metadata.min_image_version.map(|written| written.value),
         environment: spec.environment.map_or(Environment::Production, |written| written.value),
         vip: Vip {
             addresses: vip.addresses?.value.into_iter().map(|written| written.value).collect(),

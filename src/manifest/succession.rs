@@ -2,9 +2,8 @@
 //! says at the drop, from one function.
 
 use super::{EtcdPhase, Manifest, Recovery};
-use crate::ident::Generation;
 use crate::quorum::membership::{Succession, judge_transition};
-use crate::trust::rollback::{self, Admission};
+use crate::trust::rollback::{self, Admission, Least};
 
 /// Why a manifest may not follow the one in force.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -104,7 +103,7 @@ pub fn judge(before: &Manifest, after: &Manifest) -> Result<(), SuccessionError>
 /// In words, what the host would say.
 pub fn follows(before: &Manifest, after: &Manifest) -> Result<(), String> {
     let in_force = before.mark();
-    match rollback::admit(Some(&in_force), &after.mark(), Generation(0), 1) {
+    match rollback::admit(Some(&in_force), &after.mark(), Least::default(), 1) {
         Ok(Admission::Same) => Ok(()),
         Ok(Admission::New) => judge(before, after).map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string()),
@@ -114,7 +113,7 @@ pub fn follows(before: &Manifest, after: &Manifest) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ident::Digest;
+    use crate::ident::{Digest, Generation};
 
     fn manifest(generation: u64, etcd: EtcdPhase) -> Manifest {
         let text = include_str!("../../spec/examples/three-masters.yaml");
