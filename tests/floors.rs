@@ -72,11 +72,13 @@ const SHELLS: &[&str] = &[
     "manifest::intake::rotate",
     "reconcile::account",
     "reconcile::apply",
+    "reconcile::attempt",
     "reconcile::input",
     "reconcile::lock",
     "reconcile::machine",
     "reconcile::observe",
     "reconcile::run",
+    "reconcile::sim",
     "vrrp::driver",
     "vrrp::driver::event_loop",
 ];

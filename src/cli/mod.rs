@@ -7,6 +7,7 @@
 pub mod bundle;
 pub mod check;
 pub mod completions;
+mod confirm;
 pub mod diff;
 mod exit;
 pub mod help;

@@ -10,7 +10,7 @@ use super::Manifest;
 mod rotate;
 
 use super::parse::{Parsed, parse};
-use super::source::{self, Candidate, Origin};
+use super::source::{self, Candidate, Origin, Where};
 use super::succession;
 use crate::durable::DurableError;
 use crate::ident::{Digest, Generation};
@@ -138,6 +138,14 @@ struct Choice {
 /// When the trust files of the image or this host's own store cannot be read or written. What was dropped never causes
 /// one: it is refused.
 pub fn intake(paths: &Paths, clock: Clock, mode: Mode) -> Result<Intake, IntakeError> {
+    intake_from(Where::Host, paths, clock, mode)
+}
+
+/// The same for what lies in one place.
+///
+/// # Errors
+/// As [`intake`].
+pub fn intake_from(place: Where<'_>, paths: &Paths, clock: Clock, mode: Mode) -> Result<Intake, IntakeError> {
     let (roots, mut refused) = rotate::rotate(host::roots(paths)?, paths, clock, mode)?;
     let keyring = &roots.current.keyring;
     let mark = store::high_water(paths)?;
@@ -154,7 +162,7 @@ pub fn intake(paths: &Paths, clock: Clock, mode: Mode) -> Result<Intake, IntakeE
             clock.now.strftime("%FT%TZ")
         ));
     }
-    let mut offers = offers(paths, keyring, &clock, accepted, &mut refused);
+    let mut offers = offers(source::look(paths, place), keyring, &clock, accepted, &mut refused);
     let offered: Vec<&Manifest> = offers.iter().map(|offer| offer.in_force.manifest.get()).collect();
     let choice = choose(accepted, highest(mark, accepted).as_ref(), &offered, least, keyring.threshold(), &clock);
     refused.extend(choice.refused.iter().map(|(at, class, why)| Refused {
@@ -223,13 +231,12 @@ fn kept(paths: &Paths, roots: &Roots, refused: &mut Vec<Refused>) -> Result<Opti
 
 /// Everything that was found, is signed and is valid by itself, in the order of precedence.
 fn offers(
-    paths: &Paths,
+    (candidates, broken): (Vec<Candidate>, Vec<source::Broken>),
     keyring: &Keyring,
     clock: &Clock,
     accepted: Option<&Manifest>,
     refused: &mut Vec<Refused>,
 ) -> Vec<Offer> {
-    let (candidates, broken) = source::discover(paths);
     refused.extend(broken.into_iter().map(|broken| Refused {
         origin: broken.origin,
         class: Class::NotTrusted,

@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod apply;
+pub mod attempt;
 pub mod host;
 pub mod input;
 pub mod lock;
@@ -12,6 +13,9 @@ pub mod machine;
 pub mod observe;
 pub mod plan;
 pub mod run;
+#[cfg(test)]
+mod sim;
+pub mod trial;
 
 use crate::file::{Owner, RenderedFile};
 use crate::ident::NodeName;
