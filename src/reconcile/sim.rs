@@ -4,7 +4,7 @@
 
 use super::host::{Host, StepError};
 use super::{Action, Desired, Observed};
-use crate::etcd::cluster::{Listed, Role, View};
+use crate::etcd::cluster::{Condition, Listed, Role, View};
 use crate::etcd::genesis::{Held, Marker, Round};
 use crate::etcd::material::Material;
 use crate::etcd::summary::{Health, Leading, MemberSummary, Quorum, Summary};
@@ -47,6 +47,8 @@ pub(super) enum Death {
 pub(super) struct SimHost {
     pub(super) dropped: pki::bundle::Bundle,
     pub(super) installed: Installed,
+    /// Whether the bundle lies in the drop directory.
+    pub(super) bundle: bool,
     pub(super) link: Carrier,
     pub(super) files: BTreeMap<PathBuf, (Digest, u32)>,
     pub(super) vrrpd: UnitState,
@@ -79,6 +81,7 @@ impl SimHost {
         Self {
             dropped,
             installed: Installed::Absent,
+            bundle: true,
             link: Carrier::Present,
             files: BTreeMap::new(),
             vrrpd: UnitState::Inactive,
@@ -244,10 +247,11 @@ impl Host for SimHost {
         Observed {
             pki: pki::Observed {
                 at: now(),
-                dropped: vec![Dropped {
-                    origin: "/etc/quorate/drop/node.pem".into(),
-                    bundle: Ok(self.dropped.clone()),
-                }],
+                dropped: self
+                    .bundle
+                    .then(|| Dropped { origin: "/etc/quorate/drop/node.pem".into(), bundle: Ok(self.dropped.clone()) })
+                    .into_iter()
+                    .collect(),
                 installed: self.installed.clone(),
                 place: "/var/lib/quorate/pki".into(),
             },
@@ -273,7 +277,7 @@ impl Host for SimHost {
                 local,
                 peers: BTreeMap::new(),
                 view: self.view(desired),
-                conditions: BTreeMap::new(),
+                conditions: self.listed.iter().map(|listed| (listed.id, Condition::Healthy)).collect(),
                 places,
             },
             cluster: self.summary(),
