@@ -35,7 +35,7 @@ pub struct PlanArgs {
 /// Runs the verb.
 ///
 /// # Errors
-/// When this host is not exactly one master of the manifest.
+/// When the image does not say whom to trust, or this host's store cannot be read.
 pub fn run(args: &PlanArgs) -> Result<Exit> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
     let place = match &args.candidate {
@@ -74,7 +74,17 @@ async fn story(paths: &Paths, place: Where<'_>) -> Result<Story> {
     };
     let manifest = in_force.manifest;
     let source = Source::new(manifest.get(), &in_force.origin);
-    let me = identity::which(manifest.get(), &facts(paths).await).context(Exit::Refused)?.name.clone();
+    let me = match identity::which(manifest.get(), &facts(paths).await) {
+        Ok(me) => me.name.clone(),
+        Err(error) => {
+            let plan = Plan { steps: Vec::new(), blocked: vec![run::not_a_master(&error)] };
+            let standing = match intake.change {
+                Change::Accepted { from, .. } => Standing::Acceptable { from },
+                Change::Nothing => Standing::InForce,
+            };
+            return Ok(Story { host: None, manifest: Some(source), standing, refused: intake.refused, plan });
+        }
+    };
     let desired = Desired::new(manifest, &me, paths.clone()).context("the manifest lost this master")?;
     let observed = Machine::new(paths.clone()).await.observe(&desired).await;
     let mut plan = plan::plan(&desired, &observed);

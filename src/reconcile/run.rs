@@ -163,7 +163,8 @@ pub fn no_manifest(paths: &Paths) -> Blocked {
     }
 }
 
-fn not_a_master(error: &IdentityError) -> Blocked {
+/// What stands in the way on a host that the manifest does not name exactly once.
+pub fn not_a_master(error: &IdentityError) -> Blocked {
     Blocked {
         part: Part::Manifest,
         hold: Hold::Refused,
