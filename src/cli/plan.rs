@@ -5,14 +5,14 @@ use super::reconcile::exit_of_refused;
 use super::report;
 use super::status::paint;
 use crate::manifest::identity;
-use crate::manifest::intake::{Change, Mode, intake_from};
+use crate::manifest::intake::{Change, Mode, Refused, intake_from};
 use crate::manifest::source::Where;
 use crate::paths::Paths;
 use crate::plan::{Hold, Plan};
 use crate::reconcile::host::Host;
 use crate::reconcile::machine::Machine;
 use crate::reconcile::observe::facts;
-use crate::reconcile::story::{self, Source, Standing, Story};
+use crate::reconcile::story::{self, Refusal, Source, Standing, Story};
 use crate::reconcile::{Desired, plan, run, trial};
 use crate::trust;
 use anyhow::{Context, Result};
@@ -68,9 +68,15 @@ pub(super) async fn as_json(paths: &Paths) -> Result<serde_json::Value> {
 
 async fn story(paths: &Paths, place: Where<'_>) -> Result<Story> {
     let intake = intake_from(place, paths, trust::host::clock(paths), Mode::DryRun)?;
+    let refused = intake.refused.into_iter().map(|Refused { origin, class, why }| Refusal {
+        origin: origin.to_string(),
+        class,
+        why,
+    });
+    let refused: Vec<Refusal> = refused.collect();
     let Some(in_force) = intake.in_force else {
         let plan = Plan { steps: Vec::new(), blocked: vec![run::no_manifest(paths)] };
-        return Ok(Story { host: None, manifest: None, standing: Standing::InForce, refused: intake.refused, plan });
+        return Ok(Story { host: None, manifest: None, standing: Standing::InForce, refused, plan });
     };
     let manifest = in_force.manifest;
     let source = Source::new(manifest.get(), &in_force.origin);
@@ -82,7 +88,7 @@ async fn story(paths: &Paths, place: Where<'_>) -> Result<Story> {
                 Change::Accepted { from, .. } => Standing::Acceptable { from },
                 Change::Nothing => Standing::InForce,
             };
-            return Ok(Story { host: None, manifest: Some(source), standing, refused: intake.refused, plan });
+            return Ok(Story { host: None, manifest: Some(source), standing, refused, plan });
         }
     };
     let desired = Desired::new(manifest, &me, paths.clone()).context("the manifest lost this master")?;
@@ -97,13 +103,13 @@ async fn story(paths: &Paths, place: Where<'_>) -> Result<Story> {
         (Change::Accepted { from, .. }, _) => Standing::Acceptable { from },
         (Change::Nothing, _) => Standing::InForce,
     };
-    Ok(Story { host: Some(me), manifest: Some(source), standing, refused: intake.refused, plan })
+    Ok(Story { host: Some(me), manifest: Some(source), standing, refused, plan })
 }
 
 /// A refusal is told before what could be done in spite of it, and that before a mere wait.
 fn exit_of(story: &Story) -> Exit {
     let held = |hold| story.plan.blocked.iter().any(|blocked| blocked.hold == hold);
-    if let Some(exit) = exit_of_refused(&story.refused) {
+    if let Some(exit) = exit_of_refused(story.refused.iter().map(|refused| refused.class)) {
         exit
     } else if held(Hold::Refused) {
         Exit::Refused

@@ -200,10 +200,10 @@ fn exit_of(outcome: &Outcome) -> Exit {
         Some(Ended::TakenBack { .. }) => return Exit::Reverted,
         Some(Ended::NotBegun { .. }) => return Exit::Refused,
         // An older or expired manifest is a refusal where somebody asked for it by name.
-        Some(Ended::NotAccepted(refused)) => return exit_of_refused(refused).unwrap_or(Exit::Refused),
+        Some(Ended::NotAccepted(refused)) => return exit_of_refused(classes(refused)).unwrap_or(Exit::Refused),
         Some(Ended::Kept) | None => {}
     }
-    if let Some(exit) = exit_of_refused(&outcome.refused) {
+    if let Some(exit) = exit_of_refused(classes(&outcome.refused)) {
         return exit;
     }
     match outcome.status.phase {
@@ -214,9 +214,13 @@ fn exit_of(outcome: &Outcome) -> Exit {
     }
 }
 
+fn classes(refused: &[Refused]) -> impl Iterator<Item = Class> {
+    refused.iter().map(|refused| refused.class)
+}
+
 /// How refused drops end the process, if at all: by the reason that has to be repaired first.
-pub(super) fn exit_of_refused(refused: &[Refused]) -> Option<Exit> {
-    match refused.iter().map(|refused| refused.class).min()? {
+pub(super) fn exit_of_refused(classes: impl Iterator<Item = Class>) -> Option<Exit> {
+    match classes.min()? {
         Class::NotTrusted => Some(Exit::NotTrusted),
         Class::Invalid => Some(Exit::Invalid),
         Class::Unsafe => Some(Exit::Refused),

@@ -10,6 +10,7 @@ use super::Manifest;
 mod rotate;
 
 use super::parse::{Parsed, parse};
+pub use super::refusal::Class;
 use super::source::{self, Candidate, Origin, Where};
 use super::succession;
 use crate::durable::DurableError;
@@ -85,20 +86,6 @@ pub struct Refused {
     pub class: Class,
     /// What is wrong and what to do, in one line per finding, without source text.
     pub why: String,
-}
-
-/// The kinds of reasons, from the one that has to be repaired first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Class {
-    /// It cannot be read or no trusted key signed it (exit code 5).
-    NotTrusted,
-    /// It is signed and has errors (exit code 6).
-    Invalid,
-    /// It is valid, and following it could cost the cluster its quorum (exit code 3).
-    Unsafe,
-    /// It is older than what is in force, or expired: usual for a drop that nobody took away, and nothing to repair.
-    Stale,
 }
 
 /// Why the intake as a whole failed. Nothing that was dropped can cause this.

@@ -5,7 +5,7 @@
 use super::Action;
 use crate::ident::{ClusterId, ClusterName, Digest, Generation, NodeName};
 use crate::manifest::Manifest;
-use crate::manifest::intake::{Class, Refused};
+use crate::manifest::refusal::Class;
 use crate::plan::{Blocked, Hold, Part, Plan, Step};
 use crate::status::human::{Paint, Tone};
 use serde::Serialize;
@@ -25,9 +25,20 @@ pub struct Story {
     /// How that manifest stands.
     pub standing: Standing,
     /// Everything that was found and is refused.
-    pub refused: Vec<Refused>,
+    pub refused: Vec<Refusal>,
     /// The plan.
     pub plan: Plan<Action>,
+}
+
+/// A manifest that was found and is not followed.
+#[derive(Debug, Clone, Serialize)]
+pub struct Refusal {
+    /// Where it lies.
+    pub origin: String,
+    /// Of which kind the reason is.
+    pub class: Class,
+    /// What is wrong and what to do.
+    pub why: String,
 }
 
 /// Which manifest a plan was made from.
@@ -99,10 +110,6 @@ pub fn in_json(story: &Story, verdict: &str) -> Json {
         let (part, field) = (action.part(), action.field());
         json!({ "part": part, "what": action.to_string(), "field": field, "why": why, "action": action })
     });
-    let refused = story
-        .refused
-        .iter()
-        .map(|Refused { origin, class, why }| json!({ "origin": origin.to_string(), "class": class, "why": why }));
     let (standing, in_force) = match &story.standing {
         Standing::InForce => ("in-force", story.manifest.as_ref().map(|source| source.generation)),
         Standing::Acceptable { from } => ("acceptable", *from),
@@ -115,7 +122,7 @@ pub fn in_json(story: &Story, verdict: &str) -> Json {
         "manifest": story.manifest,
         "standing": standing,
         "generationInForce": in_force,
-        "refusedDrops": refused.collect::<Vec<_>>(),
+        "refusedDrops": story.refused,
         "steps": steps.collect::<Vec<_>>(),
         "blocked": story.plan.blocked,
         "notTried": story.left_out(),
@@ -208,7 +215,9 @@ fn closing(story: &Story) -> String {
     let steps = story.plan.steps.len();
     let held = |hold| story.plan.blocked.iter().filter(|blocked| blocked.hold == hold).count();
     match (steps, held(Hold::Waiting), held(Hold::Refused)) {
-        (0, 0, 0) if story.refused.iter().any(Refused::needs_repair) => "nothing to do but the refused drop".into(),
+        (0, 0, 0) if story.refused.iter().any(|refused| refused.class != Class::Stale) => {
+            "nothing to do but the refused drop".into()
+        }
         (0, 0, 0) => "nothing to do".into(),
         (0, waiting, refused) => format!("nothing to do now: {waiting} waiting, {refused} refused"),
         (_, waiting, refused) => {

@@ -7,7 +7,6 @@ use super::super::apply::converge;
 use super::super::host::Host;
 use super::super::sim::{self, SimHost};
 use super::*;
-use crate::manifest::source::Origin;
 use crate::network::Carrier;
 use crate::reconcile::{Desired, plan, run, trial};
 use std::path::Path;
@@ -65,9 +64,9 @@ async fn cases() -> Vec<(&'static str, &'static str, Story)> {
     let tried = told(&mut replacing, &faster, Standing::Trial { from: Generation(1), left_out: Vec::new() }).await;
 
     let mut refused = told(&mut converged().await, &now, Standing::InForce).await;
-    let origin = Origin::Drop("/etc/quorate/drop/manifest.yaml".into());
+    let origin = "/etc/quorate/drop/manifest.yaml".into();
     let why = "the manifest is for another cluster\nand says so on two lines".into();
-    refused.refused.push(Refused { origin, class: Class::Unsafe, why });
+    refused.refused.push(Refusal { origin, class: Class::Unsafe, why });
 
     let plan = Plan { steps: Vec::new(), blocked: vec![run::no_manifest(now.paths())] };
     let nothing = Story { host: None, manifest: None, standing: Standing::InForce, refused: Vec::new(), plan };
