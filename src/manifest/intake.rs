@@ -11,11 +11,11 @@ mod choice;
 mod mark;
 mod rotate;
 
-pub use choice::Class;
+pub use super::refusal::Class;
 
 use super::Manifest;
 use super::parse::{Parsed, parse};
-use super::source::{self, Candidate, Origin};
+use super::source::{self, Candidate, Origin, Where};
 use crate::durable::DurableError;
 use crate::ident::{Digest, Generation};
 use crate::journal::chain;
@@ -120,6 +120,14 @@ struct Offer {
 /// When the trust files of the image or this host's own store cannot be read or written. What was dropped never causes
 /// one: it is refused.
 pub fn intake(paths: &Paths, clock: Clock, mode: Mode) -> Result<Intake, IntakeError> {
+    intake_from(Where::Host, paths, clock, mode)
+}
+
+/// The same for what lies in one place.
+///
+/// # Errors
+/// As [`intake`].
+pub fn intake_from(place: Where<'_>, paths: &Paths, clock: Clock, mode: Mode) -> Result<Intake, IntakeError> {
     let (roots, mut refused) = rotate::rotate(host::roots(paths)?, paths, clock, mode)?;
     let keyring = &roots.current.keyring;
     let mut notes: Vec<String> =
@@ -137,7 +145,7 @@ pub fn intake(paths: &Paths, clock: Clock, mode: Mode) -> Result<Intake, IntakeE
     }
     let image = host::image_version(paths)?;
     notes.extend(accepted.and_then(|manifest| choice::image_lags(image.as_ref(), manifest)));
-    let mut offers = offers(paths, keyring, &clock, accepted, &mut refused);
+    let mut offers = offers(source::look(paths, place), keyring, &clock, accepted, &mut refused);
     let offered: Vec<&Manifest> = offers.iter().map(|offer| offer.in_force.manifest.get()).collect();
     let here = Standing {
         in_force: accepted,
@@ -215,13 +223,12 @@ fn kept(paths: &Paths, roots: &Roots, refused: &mut Vec<Refused>) -> Result<Opti
 
 /// Everything that was found, is signed and is valid by itself, in the order of precedence.
 fn offers(
-    paths: &Paths,
+    (candidates, broken): (Vec<Candidate>, Vec<source::Broken>),
     keyring: &Keyring,
     clock: &Clock,
     accepted: Option<&Manifest>,
     refused: &mut Vec<Refused>,
 ) -> Vec<Offer> {
-    let (candidates, broken) = source::discover(paths);
     refused.extend(broken.into_iter().map(|broken| Refused {
         origin: broken.origin,
         class: Class::NotTrusted,

@@ -13,6 +13,7 @@ pub mod document;
 pub mod identity;
 pub mod intake;
 pub mod parse;
+pub mod refusal;
 pub mod scalar;
 pub mod schema;
 pub mod source;

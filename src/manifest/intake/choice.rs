@@ -1,24 +1,10 @@
 //! Which of the offers is put in force, and why the others are not.
 
+use crate::manifest::refusal::Class;
 use crate::manifest::{Manifest, succession};
 use crate::trust::clock::Clock;
 use crate::trust::rollback::{self, Admission, HighWater, Least, RollbackError};
 use crate::version::ImageVersion;
-use serde::Serialize;
-
-/// The kinds of reasons, from the one that has to be repaired first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Class {
-    /// It cannot be read or no trusted key signed it (exit code 5).
-    NotTrusted,
-    /// It is signed and has errors (exit code 6).
-    Invalid,
-    /// It is valid, and following it could cost the cluster its quorum (exit code 3).
-    Unsafe,
-    /// It is older than what is in force, or expired: usual for a drop that nobody took away, and nothing to repair.
-    Stale,
-}
 
 /// What this host holds every offer against.
 #[derive(Debug)]

@@ -33,13 +33,19 @@ pub enum Origin {
     Credential(PathBuf),
     /// The image.
     Image(PathBuf),
+    /// The command line.
+    Named(PathBuf),
 }
 
 impl Origin {
     /// The manifest's path.
     pub fn path(&self) -> &Path {
         match self {
-            Origin::Accepted(path) | Origin::Drop(path) | Origin::Credential(path) | Origin::Image(path) => path,
+            Origin::Accepted(path)
+            | Origin::Drop(path)
+            | Origin::Credential(path)
+            | Origin::Image(path)
+            | Origin::Named(path) => path,
         }
     }
 }
@@ -68,6 +74,26 @@ pub struct Broken {
     pub origin: Origin,
     /// Why.
     pub error: pair::PairError,
+}
+
+/// Where to look for a manifest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Where<'a> {
+    /// In every source of this host.
+    Host,
+    /// In this file alone, which somebody named.
+    Named(&'a Path),
+    /// Nowhere: only what was accepted earlier counts.
+    Nowhere,
+}
+
+/// Looks there, in the order of precedence.
+pub fn look(paths: &Paths, place: Where<'_>) -> (Vec<Candidate>, Vec<Broken>) {
+    match place {
+        Where::Host => discover(paths),
+        Where::Named(file) => read_all([Origin::Named(file.to_owned())]),
+        Where::Nowhere => (Vec::new(), Vec::new()),
+    }
 }
 
 /// Looks into every source, in the order of precedence.
