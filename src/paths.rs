@@ -61,6 +61,10 @@ paths! {
     etc_drop: "etc/quorate/drop",
     /// Persistent drop directory.
     var_drop: "var/lib/quorate/drop",
+    /// Where udev names volumes by their labels.
+    labels: "dev/disk/by-label",
+    /// What was copied from volumes and from what the kernel command line names.
+    collected: "run/quorate/collected",
     /// Volatile state: what is rendered, status, lock.
     run: "run/quorate",
     /// One reconcile at a time.

@@ -46,6 +46,9 @@ pub enum PairError {
     /// The signature file is not text.
     #[error("'{}' is not a signature file; deliver what 'quorate sign' wrote", .0.display())]
     NotText(PathBuf),
+    /// It could not be copied to where it is read, for this reason.
+    #[error("{0}")]
+    NotCollected(String),
     /// It cannot be opened or read.
     #[error("cannot read '{}'", path.display())]
     Io {
@@ -75,7 +78,7 @@ pub fn read(manifest: &Path) -> Result<Option<(Vec<u8>, String)>, PairError> {
 }
 
 /// The content of a regular file that nobody is writing; `None` where there is none.
-fn file(path: &Path, most: u64) -> Result<Option<Vec<u8>>, PairError> {
+pub(super) fn file(path: &Path, most: u64) -> Result<Option<Vec<u8>>, PairError> {
     let failed = |source| PairError::Io { path: path.to_owned(), source };
     let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC | libc::O_NOCTTY;
     let mut opened = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
