@@ -62,7 +62,7 @@ pub enum Verb {
     Pki(pki::PkiArgs),
     /// Print what reconcile would do on this host, what is blocked, and why; changes nothing
     Plan(plan::PlanArgs),
-    /// Copy what volumes carry to where reconcile looks
+    /// Copy what volumes carry, and what the kernel command line names, to where reconcile looks
     Collect(collect::CollectArgs),
     /// Bring this host to what the manifest in force says
     Reconcile(reconcile::ReconcileArgs),

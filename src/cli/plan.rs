@@ -68,7 +68,7 @@ async fn story(paths: &Paths) -> Result<Story> {
     let accepted = run::accepted(&intake.change);
     let Some(manifest) = intake.in_force.map(|in_force| in_force.manifest) else {
         let heading = "no manifest is in force here".to_owned();
-        let plan = Plan { steps: Vec::new(), blocked: vec![run::no_manifest(paths)] };
+        let plan = Plan { steps: Vec::new(), blocked: vec![run::no_manifest(paths, &intake.refused)] };
         return Ok(Story { accepted: None, refused: intake.refused, heading, plan });
     };
     let me = identity::which(manifest.get(), &facts(paths).await).context(Exit::Refused)?.name.clone();
@@ -120,8 +120,11 @@ fn print(story: &Story, paint: Paint) {
         println!("  {} {accepted}", paint.tone(Tone::Watch, "would accept"));
     }
     for refused in &story.refused {
-        let (tone, word) =
-            if refused.class == Class::Stale { (Tone::Faint, "stale drop") } else { (Tone::Bad, "refused drop") };
+        let (tone, word) = match refused.class {
+            Class::Stale => (Tone::Faint, "stale drop"),
+            Class::Awaited => (Tone::Watch, "waiting for"),
+            Class::NotTrusted | Class::Invalid | Class::Unsafe => (Tone::Bad, "refused drop"),
+        };
         println!("  {} {}: {}", paint.tone(tone, word), refused.origin, refused.why);
     }
     let mut part = None;

@@ -11,13 +11,15 @@ use super::{Content, Entry, Payload};
 use std::path::{Path, PathBuf};
 
 /// The units as they land in `/usr/lib/systemd/system`.
-const UNITS: [(&str, &str); 7] = [
+const UNITS: [(&str, &str); 9] = [
     ("quorate-firstboot.service", include_str!("../../units/quorate-firstboot.service")),
     ("quorate-reconcile.service", include_str!("../../units/quorate-reconcile.service")),
     ("quorate-reconcile.timer", include_str!("../../units/quorate-reconcile.timer")),
     ("quorate-reconcile.path", include_str!("../../units/quorate-reconcile.path")),
     ("quorate-vrrpd.service", include_str!("../../units/quorate-vrrpd.service")),
     ("quorate-volume.service", include_str!("../../units/quorate-volume.service")),
+    ("quorate-fetch.service", include_str!("../../units/quorate-fetch.service")),
+    ("quorate-fetch.timer", include_str!("../../units/quorate-fetch.timer")),
     ("quorate-etcd.service", include_str!("../../units/quorate-etcd.service")),
 ];
 
@@ -137,6 +139,8 @@ mod tests {
                 "etc/systemd/system/timers.target.wants/quorate-reconcile.timer",
                 "etc/systemd/system/paths.target.wants/quorate-reconcile.path",
                 "etc/systemd/system/multi-user.target.wants/quorate-volume.service",
+                "etc/systemd/system/multi-user.target.wants/quorate-fetch.service",
+                "etc/systemd/system/timers.target.wants/quorate-fetch.timer",
             ]
         );
         for name in PRESET.lines().filter_map(|line| line.strip_prefix("enable ")) {

@@ -10,6 +10,7 @@ use super::Manifest;
 mod rotate;
 
 use super::parse::{Parsed, parse};
+use super::source::pair::PairError;
 use super::source::{self, Candidate, Origin};
 use super::succession;
 use crate::durable::DurableError;
@@ -99,6 +100,8 @@ pub enum Class {
     Unsafe,
     /// It is older than what is in force, or expired: usual for a drop that nobody took away, and nothing to repair.
     Stale,
+    /// It cannot be reached now, and is looked for again: says nothing about what is in force.
+    Awaited,
 }
 
 /// Why the intake as a whole failed. Nothing that was dropped can cause this.
@@ -232,7 +235,7 @@ fn offers(
     let (candidates, broken) = source::discover(paths);
     refused.extend(broken.into_iter().map(|broken| Refused {
         origin: broken.origin,
-        class: Class::NotTrusted,
+        class: if matches!(broken.error, PairError::Awaited(_)) { Class::Awaited } else { Class::NotTrusted },
         why: chain(&broken.error),
     }));
     let mut offers = Vec::new();
@@ -364,7 +367,7 @@ fn judge(
 impl Refused {
     /// Whether somebody has to do something about it.
     pub fn needs_repair(&self) -> bool {
-        self.class != Class::Stale
+        !matches!(self.class, Class::Stale | Class::Awaited)
     }
 }
 

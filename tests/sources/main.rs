@@ -5,4 +5,6 @@
 #![expect(clippy::disallowed_methods, reason = "mkfs, genisoimage and losetup are the peers of these tests")]
 
 mod carrier;
+mod command_line;
+mod server;
 mod volume;

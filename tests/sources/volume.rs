@@ -7,7 +7,7 @@ use std::os::unix::fs::{FileExt, symlink};
 use std::path::Path;
 use std::process::Command;
 
-const COLLECT: &[&str] = &["collect"];
+const COLLECT: &[&str] = &["collect", "volume"];
 const WANTED: [Wanted; 1] = [Wanted { name: "manifest.yaml", most: 262_144 }];
 
 /// A host with one volume, labelled QUORATE, whose files were laid out by `change`.

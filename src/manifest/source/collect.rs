@@ -1,29 +1,37 @@
-//! Brings what lies on volumes to where reconcile looks: what `quorate collect` executes.
+//! Brings what lies on volumes, and what the kernel command line names, to where reconcile looks: what `quorate collect`
+//! executes.
 //!
 //! Idempotent, and no judge: bytes are copied as they are, and reconcile verifies them like any other drop. A volume
-//! that is not there, or holds nothing of ours, changes nothing.
+//! or server that is not there, or holds nothing of ours, changes nothing.
 
-use super::collected::{Collection, Kept, Slot, look};
+use super::cmdline::{self, CommandLineError, Location};
+use super::collected::{Collection, Kept, Lack, Slot, look};
+use super::fetch::{self, FetchError};
+use super::pair::{self, PairError};
+use super::tls::{self, AuthorityError};
 use super::volume::{self, VolumeError, Wanted};
 use super::{DROPPED_MANIFEST, DROPPED_TRUST};
 use crate::durable::DurableError;
 use crate::journal::chain;
 use crate::manifest::{DROPPED_BUNDLE, MOST_BUNDLE_BYTES, parse};
 use crate::paths::Paths;
+use crate::trust::clock::Clock;
 use crate::trust::envelope;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What a volume is looked through for.
 const WANTED: [Wanted; 5] = [
     Wanted { name: DROPPED_MANIFEST, most: parse::MOST_BYTES },
-    Wanted { name: "manifest.yaml.sig", most: envelope::MOST_BYTES },
+    Wanted { name: SIGNATURE, most: envelope::MOST_BYTES },
     Wanted { name: DROPPED_TRUST, most: parse::MOST_BYTES },
     Wanted { name: "trust.yaml.sig", most: envelope::MOST_BYTES },
     Wanted { name: DROPPED_BUNDLE, most: MOST_BUNDLE_BYTES },
 ];
+
+const SIGNATURE: &str = "manifest.yaml.sig";
 
 /// What came of one carrier.
 #[derive(Debug, PartialEq, Eq)]
@@ -45,6 +53,23 @@ pub enum Outcome {
     Nothing,
     /// It cannot be used, for this reason.
     Refused(String),
+    /// It is not there now, for this reason.
+    Awaited(String),
+}
+
+/// Why what the command line names was not copied.
+#[derive(Debug, thiserror::Error)]
+enum NamedError {
+    #[error(transparent)]
+    CommandLine(#[from] CommandLineError),
+    #[error("the server cannot be trusted")]
+    Authority(#[from] AuthorityError),
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    #[error(transparent)]
+    File(#[from] PairError),
+    #[error("there is no '{}'", .0.display())]
+    Absent(PathBuf),
 }
 
 /// Copies from every volume with one of our labels.
@@ -70,19 +95,99 @@ pub fn volumes(paths: &Paths) -> Result<Vec<Collected>, DurableError> {
                 collection.withdraw(&slot)?;
                 Outcome::Nothing
             }
-            Ok(files) => match collection.keep(&slot, &origin, &files)? {
-                Kept::New => Outcome::Copied(files.into_iter().map(|(name, _)| name).collect()),
-                Kept::Same => Outcome::Unchanged,
-            },
+            Ok(files) => keep(&collection, &slot, &origin, files)?,
             Err(error) => {
                 let why = chain(&error);
-                collection.complain(&slot, &origin, &why)?;
+                collection.complain(&slot, Lack::Refused, &origin, &why)?;
                 Outcome::Refused(why)
             }
         };
         collected.push(Collected { origin, outcome });
     }
     Ok(collected)
+}
+
+/// Copies what the kernel command line names; nothing when it names nothing.
+///
+/// # Errors
+/// When a copy cannot be written. What is wrong with what is named is an outcome.
+pub async fn command_line(paths: &Paths, clock: Clock) -> Result<Option<Collected>, DurableError> {
+    let named = cmdline::read(&command_line_words(paths));
+    let origin = match &named {
+        Ok(None) => return Ok(None),
+        Ok(Some(Location::File(path))) => format!("kernel command line, {}", path.display()),
+        Ok(Some(Location::Url { url, .. })) => format!("kernel command line, {url}"),
+        Err(_) => "kernel command line".to_owned(),
+    };
+    let slot = Slot::CommandLine;
+    // Not under the lock: a server may take its time.
+    let files = match named {
+        Ok(Some(location)) => bring(&location, paths, clock).await,
+        Ok(None) => return Ok(None),
+        Err(error) => Err(error.into()),
+    };
+    let collection = Collection::begin(paths)?;
+    let outcome = match files {
+        Ok(files) => keep(&collection, &slot, &origin, files)?,
+        Err(error) => {
+            let passes = match &error {
+                NamedError::Fetch(error) => error.passes(),
+                NamedError::Absent(_) => true,
+                NamedError::CommandLine(_) | NamedError::Authority(_) | NamedError::File(_) => false,
+            };
+            let why = chain(&error);
+            collection.complain(&slot, if passes { Lack::Awaited } else { Lack::Refused }, &origin, &why)?;
+            if passes { Outcome::Awaited(why) } else { Outcome::Refused(why) }
+        }
+    };
+    Ok(Some(Collected { origin, outcome }))
+}
+
+type Files = Vec<(&'static str, Vec<u8>)>;
+
+fn keep(collection: &Collection, slot: &Slot, origin: &str, files: Files) -> Result<Outcome, DurableError> {
+    Ok(match collection.keep(slot, origin, &files)? {
+        Kept::New => Outcome::Copied(files.into_iter().map(|(name, _)| name).collect()),
+        Kept::Same => Outcome::Unchanged,
+    })
+}
+
+/// The command line that this system was started with. A container sees the kernel's too, but was not started with it.
+fn command_line_words(paths: &Paths) -> Vec<String> {
+    let read = |path| String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned();
+    if paths.container().exists() {
+        read(paths.init_command_line()).split('\0').map(str::to_owned).collect()
+    } else {
+        cmdline::words(&read(paths.kernel_command_line()))
+    }
+}
+
+async fn bring(location: &Location, paths: &Paths, clock: Clock) -> Result<Files, NamedError> {
+    match location {
+        Location::Url { url, authority } => {
+            let tls = tls::client(authority, paths, clock.now)?;
+            let (manifest, signature) = fetch::fetch(url, tls, fetch::DEADLINE).await?;
+            Ok(vec![(DROPPED_MANIFEST, manifest), (SIGNATURE, signature)])
+        }
+        Location::File(path) => {
+            let manifest = paths.at(path);
+            let mut files = Vec::new();
+            for Wanted { name, most } in WANTED {
+                let place = match name {
+                    DROPPED_MANIFEST => manifest.clone(),
+                    SIGNATURE => pair::beside(&manifest),
+                    _ => manifest.with_file_name(name),
+                };
+                let most = u64::try_from(most).unwrap_or(u64::MAX);
+                files.extend(pair::file(&place, most)?.map(|bytes| (name, bytes)));
+            }
+            if files.iter().any(|(name, _)| *name == DROPPED_MANIFEST) {
+                Ok(files)
+            } else {
+                Err(NamedError::Absent(path.clone()))
+            }
+        }
+    }
 }
 
 /// Which of our labels udev has seen, in the order of precedence.
@@ -93,7 +198,7 @@ fn labelled(labels: &Path) -> Vec<Slot> {
     slots
 }
 
-fn read(place: &Path) -> Result<Vec<(&'static str, Vec<u8>)>, VolumeError> {
+fn read(place: &Path) -> Result<Files, VolumeError> {
     let device = open(place).map_err(VolumeError::Io)?;
     Ok(volume::read(&device, &WANTED)?.files)
 }

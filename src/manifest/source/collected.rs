@@ -17,8 +17,6 @@ pub const LABELS: [&str; 3] = ["QUORATE", "cidata", "config-2"];
 
 /// Where a copy came from, in words, beside the copy.
 const ORIGIN: &str = "origin";
-/// What could not be copied, and why: `SLOT.refused`.
-const REFUSED: &str = "refused";
 /// A directory that was exchanged or is being filled.
 const ASIDE: &str = ".aside";
 /// Neither an origin nor a reason is longer.
@@ -66,11 +64,34 @@ pub struct Copy {
     pub directory: PathBuf,
 }
 
+/// Whether something that could not be copied needs somebody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lack {
+    /// It stays so until somebody changes something.
+    Refused,
+    /// It is not there now, and is looked for again.
+    Awaited,
+}
+
+impl Lack {
+    const ALL: [Lack; 2] = [Lack::Refused, Lack::Awaited];
+
+    /// What the file `SLOT.…` ends with.
+    fn suffix(self) -> &'static str {
+        match self {
+            Lack::Refused => "refused",
+            Lack::Awaited => "awaited",
+        }
+    }
+}
+
 /// Something that could not be copied.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Complaint {
     /// From which carrier.
     pub slot: Slot,
+    /// Whether it passes.
+    pub lack: Lack,
     /// Where it was found, in words.
     pub origin: String,
     /// Why, and what to do.
@@ -84,10 +105,14 @@ pub fn look(paths: &Paths) -> (Vec<Copy>, Vec<Complaint>) {
         let name = entry.file_name();
         let Some(name) = name.to_str() else { continue };
         let path = entry.path();
-        if let Some(slot) = name.strip_suffix(REFUSED).and_then(|name| name.strip_suffix('.')).and_then(Slot::named) {
+        let complaint = Lack::ALL.into_iter().find_map(|lack| {
+            let slot = name.strip_suffix(lack.suffix())?.strip_suffix('.')?;
+            Slot::named(slot).map(|slot| (slot, lack))
+        });
+        if let Some((slot, lack)) = complaint {
             let words = words(&path).unwrap_or_default();
             let (origin, why) = words.split_once('\n').unwrap_or((name, "its complaint cannot be read"));
-            complaints.push(Complaint { slot, origin: origin.into(), why: why.trim_end().into() });
+            complaints.push(Complaint { slot, lack, origin: origin.into(), why: why.trim_end().into() });
         } else if let Some(slot) = Slot::named(name) {
             let origin = words(&path.join(ORIGIN)).unwrap_or_else(|| path.display().to_string());
             copies.push(Copy { slot, origin, directory: path });
@@ -161,13 +186,14 @@ impl Collection {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn complain(&self, slot: &Slot, origin: &str, why: &str) -> Result<(), DurableError> {
+    pub fn complain(&self, slot: &Slot, lack: Lack, origin: &str, why: &str) -> Result<(), DurableError> {
         let text = format!("{origin}\n{why}\n");
-        let place = self.complaint(slot);
+        let place = self.complaint(slot, lack);
         // Writing the same again would wake reconcile for nothing.
         if words(&place).is_some_and(|words| words == text.trim_end()) {
             return Ok(());
         }
+        self.withdraw(slot)?;
         durable::replace(&place, text.as_bytes(), 0o600, None)
     }
 
@@ -176,15 +202,17 @@ impl Collection {
     /// # Errors
     /// When it cannot be removed.
     pub fn withdraw(&self, slot: &Slot) -> Result<(), DurableError> {
-        let place = self.complaint(slot);
-        match fs::remove_file(&place) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(durable::failed("remove", &place)(error)),
-            _ => Ok(()),
-        }
+        Lack::ALL.into_iter().try_for_each(|lack| {
+            let place = self.complaint(slot, lack);
+            match fs::remove_file(&place) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(durable::failed("remove", &place)(error)),
+                _ => Ok(()),
+            }
+        })
     }
 
-    fn complaint(&self, slot: &Slot) -> PathBuf {
-        self.place.join(format!("{}.{REFUSED}", slot.name()))
+    fn complaint(&self, slot: &Slot, lack: Lack) -> PathBuf {
+        self.place.join(format!("{}.{}", slot.name(), lack.suffix()))
     }
 }
 

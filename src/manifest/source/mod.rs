@@ -5,14 +5,17 @@
 //! broken one is reported while the manifest in force stays in force. Everything read here is hostile until it is
 //! verified: sizes are bounded before reading, links and device files are not followed or opened.
 
+pub mod cmdline;
 pub mod collect;
 pub mod collected;
+pub mod fetch;
 pub mod pair;
+pub mod tls;
 pub mod volume;
 
 use super::DROPPED_BUNDLE;
 use crate::paths::Paths;
-use collected::Slot;
+use collected::{Lack, Slot};
 use serde::Serialize;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -126,7 +129,11 @@ pub fn discover(paths: &Paths) -> (Vec<Candidate>, Vec<Broken>) {
             Slot::Volume(..) => Origin::Volume { found, copy },
             Slot::CommandLine => Origin::CommandLine { found, copy },
         };
-        Broken { origin, error: pair::PairError::NotCollected(complaint.why) }
+        let error = match complaint.lack {
+            Lack::Refused => pair::PairError::NotCollected(complaint.why),
+            Lack::Awaited => pair::PairError::Awaited(complaint.why),
+        };
+        Broken { origin, error }
     }));
     (candidates, broken)
 }

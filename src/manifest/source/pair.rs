@@ -49,6 +49,9 @@ pub enum PairError {
     /// It could not be copied to where it is read, for this reason.
     #[error("{0}")]
     NotCollected(String),
+    /// It is not there now and is looked for again.
+    #[error("{0}")]
+    Awaited(String),
     /// It cannot be opened or read.
     #[error("cannot read '{}'", path.display())]
     Io {
@@ -67,14 +70,19 @@ pub enum PairError {
 pub fn read(manifest: &Path) -> Result<Option<(Vec<u8>, String)>, PairError> {
     let most = |bytes: usize| u64::try_from(bytes).unwrap_or(u64::MAX);
     let Some(bytes) = file(manifest, most(parse::MOST_BYTES))? else { return Ok(None) };
-    let mut path = manifest.as_os_str().to_owned();
-    path.push(".sig");
-    let path = PathBuf::from(path);
+    let path = beside(manifest);
     let Some(signature) = file(&path, most(envelope::MOST_BYTES))? else {
         return Err(PairError::Unsigned { manifest: manifest.to_owned(), signature: path });
     };
     let signature = String::from_utf8(signature).map_err(|_| PairError::NotText(path))?;
     Ok(Some((bytes, signature)))
+}
+
+/// The signature file that belongs to `manifest`.
+pub(super) fn beside(manifest: &Path) -> PathBuf {
+    let mut path = manifest.as_os_str().to_owned();
+    path.push(".sig");
+    path.into()
 }
 
 /// The content of a regular file that nobody is writing; `None` where there is none.
