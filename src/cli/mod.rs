@@ -6,6 +6,7 @@
 
 pub mod bundle;
 pub mod check;
+pub mod collect;
 pub mod completions;
 mod confirm;
 pub mod diff;
@@ -62,6 +63,8 @@ pub enum Verb {
     Pki(pki::PkiArgs),
     /// Print what reconcile would do on this host, what is blocked, and why; changes nothing
     Plan(plan::PlanArgs),
+    /// Copy what volumes carry, and what the kernel command line names, to where reconcile looks
+    Collect(collect::CollectArgs),
     /// Bring this host to what the manifest in force says
     Reconcile(reconcile::ReconcileArgs),
     /// Show how this host and the cluster stand, and what to do about it
@@ -96,6 +99,7 @@ impl Cli {
             Verb::Install(args) => install::run(&args),
             Verb::Pki(args) => pki::run(&args),
             Verb::Plan(args) => plan::run(&args),
+            Verb::Collect(args) => collect::run(&args),
             Verb::Reconcile(args) => reconcile::run(&args),
             Verb::Status(args) => status::run(&args),
             Verb::Report(args) => bundle::run(&args),

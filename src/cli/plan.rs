@@ -68,6 +68,7 @@ pub(super) async fn as_json(paths: &Paths) -> Result<serde_json::Value> {
 
 async fn story(paths: &Paths, place: Where<'_>) -> Result<Story> {
     let intake = intake_from(place, paths, trust::host::clock(paths), Mode::DryRun)?;
+    let nothing_in_force = intake.in_force.is_none().then(|| run::no_manifest(paths, &intake.refused));
     let refused = intake.refused.into_iter().map(|Refused { origin, class, why }| Refusal {
         origin: origin.to_string(),
         class,
@@ -75,7 +76,7 @@ async fn story(paths: &Paths, place: Where<'_>) -> Result<Story> {
     });
     let refused: Vec<Refusal> = refused.collect();
     let Some(in_force) = intake.in_force else {
-        let plan = Plan { steps: Vec::new(), blocked: vec![run::no_manifest(paths)] };
+        let plan = Plan { steps: Vec::new(), blocked: nothing_in_force.into_iter().collect() };
         return Ok(Story { host: None, manifest: None, standing: Standing::InForce, refused, plan });
     };
     let manifest = in_force.manifest;

@@ -169,6 +169,7 @@ fn tell_intake(narrator: &mut Narrator, intake: &Intake) {
         let (message, tone) = match refused.class {
             // What was overtaken lies in a drop directory for ever; that is no fault.
             Class::Stale => (Message::Note, Tone::Faint),
+            Class::Awaited => (Message::Waiting, Tone::Watch),
             Class::NotTrusted | Class::Invalid | Class::Unsafe => (Message::DropRefused, Tone::Bad),
         };
         narrator.note(message, tone, &format!("{}: {}", refused.origin, refused.why));
@@ -224,6 +225,6 @@ pub(super) fn exit_of_refused(classes: impl Iterator<Item = Class>) -> Option<Ex
         Class::NotTrusted => Some(Exit::NotTrusted),
         Class::Invalid => Some(Exit::Invalid),
         Class::Unsafe => Some(Exit::Refused),
-        Class::Stale => None,
+        Class::Stale | Class::Awaited => None,
     }
 }

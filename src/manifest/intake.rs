@@ -15,6 +15,7 @@ pub use super::refusal::Class;
 
 use super::Manifest;
 use super::parse::{Parsed, parse};
+use super::source::pair::PairError;
 use super::source::{self, Candidate, Origin, Where};
 use crate::durable::DurableError;
 use crate::ident::{Digest, Generation};
@@ -231,7 +232,7 @@ fn offers(
 ) -> Vec<Offer> {
     refused.extend(broken.into_iter().map(|broken| Refused {
         origin: broken.origin,
-        class: Class::NotTrusted,
+        class: if matches!(broken.error, PairError::Awaited(_)) { Class::Awaited } else { Class::NotTrusted },
         why: chain(&broken.error),
     }));
     let mut offers = Vec::new();
@@ -272,13 +273,6 @@ fn open(
             _ => (Class::Invalid, findings.to_string()),
         })?;
     Ok(InForce { manifest, origin: found, signers: signed.signers, warnings })
-}
-
-impl Refused {
-    /// Whether somebody has to do something about it.
-    pub fn needs_repair(&self) -> bool {
-        self.class != Class::Stale
-    }
 }
 
 #[cfg(test)]

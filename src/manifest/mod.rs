@@ -30,6 +30,12 @@ use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::time::Duration;
 
+/// The file in a drop directory that holds a master's key and certificates.
+pub const DROPPED_BUNDLE: &str = "node.pem";
+
+/// No honest bundle is larger: three PEM blocks of a few hundred bytes each.
+pub const MOST_BUNDLE_BYTES: usize = 64 * 1024;
+
 /// One generation of a cluster's manifest, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Manifest {

@@ -14,4 +14,13 @@ pub enum Class {
     Unsafe,
     /// It is older than what is in force, or expired: usual for a drop that nobody took away, and nothing to repair.
     Stale,
+    /// It cannot be reached now, and is looked for again: says nothing about what is in force.
+    Awaited,
+}
+
+impl Class {
+    /// Whether somebody has to do something about it.
+    pub fn needs_repair(self) -> bool {
+        !matches!(self, Class::Stale | Class::Awaited)
+    }
 }

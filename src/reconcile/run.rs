@@ -109,12 +109,12 @@ async fn pass(
     tell: &mut dyn FnMut(Told<'_>),
 ) -> Result<Option<Status>, DurableError> {
     // A stale drop is what every accepted one becomes; it is not worth waking anybody.
-    let refused = intake.refused.iter().filter(|refused| refused.class != Class::Stale);
+    let refused = intake.refused.iter().filter(|refused| refused.class.needs_repair());
     let refused_drops =
         refused.map(|refused| RefusedDrop { origin: refused.origin.to_string(), why: refused.why.clone() }).collect();
     let account = Account { paths, refused_drops };
     let Some(manifest) = intake.in_force.as_ref().map(|in_force| &in_force.manifest) else {
-        let blocked = no_manifest(paths);
+        let blocked = no_manifest(paths, &intake.refused);
         tell(Told::Blocked(&blocked));
         return account.write(Phase::NoManifest, None, News { blocked: vec![blocked], ..News::default() }).map(Some);
     };
@@ -149,13 +149,15 @@ async fn pass(
 }
 
 /// What stands in the way before the first drop.
-pub fn no_manifest(paths: &Paths) -> Blocked {
+pub fn no_manifest(paths: &Paths, refused: &[Refused]) -> Blocked {
+    let awaited = refused.iter().filter(|refused| refused.class == Class::Awaited);
+    let awaited: String = awaited.map(|refused| format!("; {}: {}", refused.origin, refused.why)).collect();
     let places: Vec<String> = paths.drops().iter().map(|place| place.display().to_string()).collect();
     Blocked {
         part: Part::Manifest,
         hold: Hold::Waiting,
         what: "converge this host".into(),
-        why: "no manifest was ever accepted here".into(),
+        why: format!("no manifest was ever accepted here{awaited}"),
         unblock: format!(
             "'manifest.yaml', 'manifest.yaml.sig' and this master's 'node.pem' in one of {}",
             places.join(", ")

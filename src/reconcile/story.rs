@@ -144,8 +144,11 @@ fn tell(out: &mut String, story: &Story, paint: Paint) -> fmt::Result {
         writeln!(out, "  {}", paint.tone(Tone::Faint, &found))?;
     }
     for refused in &story.refused {
-        let (tone, word) =
-            if refused.class == Class::Stale { (Tone::Faint, "stale drop") } else { (Tone::Bad, "refused drop") };
+        let (tone, word) = match refused.class {
+            Class::Stale => (Tone::Faint, "stale drop"),
+            Class::Awaited => (Tone::Watch, "waiting for"),
+            Class::NotTrusted | Class::Invalid | Class::Unsafe => (Tone::Bad, "refused drop"),
+        };
         writeln!(out, "\n{} {}", paint.tone(tone, word), refused.origin)?;
         refused.why.lines().try_for_each(|line| writeln!(out, "  {line}"))?;
     }
@@ -215,7 +218,7 @@ fn closing(story: &Story) -> String {
     let steps = story.plan.steps.len();
     let held = |hold| story.plan.blocked.iter().filter(|blocked| blocked.hold == hold).count();
     match (steps, held(Hold::Waiting), held(Hold::Refused)) {
-        (0, 0, 0) if story.refused.iter().any(|refused| refused.class != Class::Stale) => {
+        (0, 0, 0) if story.refused.iter().any(|refused| refused.class.needs_repair()) => {
             "nothing to do but the refused drop".into()
         }
         (0, 0, 0) => "nothing to do".into(),

@@ -68,7 +68,7 @@ async fn cases() -> Vec<(&'static str, &'static str, Story)> {
     let why = "the manifest is for another cluster\nand says so on two lines".into();
     refused.refused.push(Refusal { origin, class: Class::Unsafe, why });
 
-    let plan = Plan { steps: Vec::new(), blocked: vec![run::no_manifest(now.paths())] };
+    let plan = Plan { steps: Vec::new(), blocked: vec![run::no_manifest(now.paths(), &[])] };
     let nothing = Story { host: None, manifest: None, standing: Standing::InForce, refused: Vec::new(), plan };
     vec![
         ("first-boot", "changes pending", first),
