@@ -38,19 +38,13 @@ impl Image {
         self.desk.prepare_edited(edit).map(drop)
     }
 
-    /// The drop for m1 in the form of credentials: the manifest and its signature under the names that quorate reads, the
-    /// node bundle as a file that tmpfiles.d(5) lays at boot.
+    /// The drop for m1 as a credential of its firmware: files that tmpfiles.d(5) lays at boot, their bytes in base64.
     pub fn credentials_for_m1(&self) -> anyhow::Result<Vec<Credential>> {
         let files = self.desk.files_for("m1")?;
-        let credential = |(name, value): (&str, Vec<u8>)| match name {
-            "manifest.yaml" => Credential { name: "quorate.manifest".into(), value },
-            "manifest.yaml.sig" => Credential { name: "quorate.manifest.sig".into(), value },
-            name => {
-                let line = format!("f~ /run/quorate/drop/{name} 0600 root root - {}\n", base64(&value));
-                Credential { name: "tmpfiles.extra".into(), value: line.into_bytes() }
-            }
-        };
-        Ok(files.into_iter().map(credential).collect())
+        let lines = files
+            .iter()
+            .map(|(name, bytes)| format!("f~ /run/quorate/drop/{name} 0600 root root - {}\n", base64(bytes)));
+        Ok(vec![Credential { name: "tmpfiles.extra".into(), value: lines.collect::<String>().into_bytes() }])
     }
 
     /// Boots whatever is off, with the manifest where there is none yet, and waits for the cluster.

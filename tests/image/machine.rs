@@ -105,6 +105,7 @@ impl Machine {
             || {
                 ensure!(running.qemu.try_wait()?.is_none(), "QEMU has ended");
                 let mut shell = Shell::connect(&socket)?;
+                shell.quieten()?;
                 shell.ask("true", LOOK)?;
                 Ok(shell)
             },
@@ -180,6 +181,7 @@ impl Machine {
     pub fn boot_id(&mut self) -> anyhow::Result<String> {
         let running = self.power.as_mut().with_context(|| format!("{} is off", self.name))?;
         let shell = running.shell.as_mut().with_context(|| format!("{} has not booted", self.name))?;
+        shell.quieten()?;
         shell.ask("cat /proc/sys/kernel/random/boot_id", LOOK).map(|(id, _)| id)
     }
 

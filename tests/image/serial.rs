@@ -22,6 +22,11 @@ impl Shell {
         Ok(Self { line, asked: 0 })
     }
 
+    /// Talks a shell that has just begun into saying nothing but what it is asked: no echo, no prompt, no line editor.
+    pub fn quieten(&mut self) -> anyhow::Result<()> {
+        writeln!(self.line, "stty -echo; PS1= exec /bin/sh").map_err(anyhow::Error::from)
+    }
+
     /// Runs a command; what it printed and its exit code. The markers are spelt with a gap, so that the echo of the
     /// command line is not taken for the answer.
     pub fn ask(&mut self, command: &str, limit: Duration) -> anyhow::Result<(String, i32)> {
