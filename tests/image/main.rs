@@ -12,6 +12,7 @@ mod machine;
 mod scenarios;
 mod serial;
 mod update;
+#[allow(dead_code, reason = "the bench builds again")]
 mod versions;
 mod world;
 

@@ -3,6 +3,7 @@
 use crate::harness::{Programs, must};
 use anyhow::Context as _;
 use quorate::ident::Digest;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -42,26 +43,15 @@ pub fn build(programs: &Programs, trust: &Path) -> anyhow::Result<()> {
         return Ok(());
     }
     println!("building three versions of the image");
-    let bare = directory.join("programs");
-    fs::create_dir_all(&bare)?;
-    // As an image would carry them: without what only a debugger reads.
-    for name in ["quorate", "quorate-vrrpd"] {
-        let from = programs.quorate().with_file_name(name);
-        must(Command::new("strip").arg("--strip-all").arg("-o").arg(bare.join(name)).arg(from))?;
-    }
+    let bare = strip(programs)?;
     let broken = directory.join("broken/usr/lib/systemd/system/quorate-firstboot.service.d");
     fs::create_dir_all(&broken)?;
     fs::write(broken.join("90-broken.conf"), BROKEN)?;
     let updates = directory.join("updates");
     for version in 1..=3 {
-        let mut build = Command::new(definition().join("build"));
-        build.arg(&bare).arg(trust).arg(&directory).arg(format!("--image-version={version}"));
-        if version == 3 {
-            // Where the tools see it.
-            build.arg("--extra-tree=/mnt/output/broken");
-        }
-        parts(&directory, version)?.iter().try_for_each(fs::remove_file)?;
-        must(&mut build)?;
+        // As the tools see it.
+        let broken: &[&str] = if version == 3 { &["--extra-tree=/mnt/output/broken"] } else { &[] };
+        build_one(&bare, trust, &directory, version, broken)?;
         if version > 1 {
             let update = updates.join(version.to_string());
             fs::create_dir_all(&update)?;
@@ -76,6 +66,39 @@ pub fn build(programs: &Programs, trust: &Path) -> anyhow::Result<()> {
     must(make.args(["-q", "-F", "-L", "updates", "-d"]).arg(&updates).arg(volume).arg("2G"))?;
     fs::remove_dir_all(updates)?;
     Ok(fs::write(stamped, stamp)?)
+}
+
+/// Builds version 1 as if it were not there, from packages that are. Returns what came out otherwise than before.
+pub fn build_again(programs: &Programs) -> anyhow::Result<Vec<String>> {
+    let directory = directory(programs);
+    let before = digests(&directory)?;
+    build_one(&strip(programs)?, &directory.join("desk/allowed_signers"), &directory, 1, &["--incremental=no"])?;
+    Ok(digests(&directory)?.difference(&before).map(|(name, _)| name.clone()).collect())
+}
+
+/// Everything that version 1 consists of, by name and content.
+fn digests(directory: &Path) -> anyhow::Result<BTreeSet<(String, Digest)>> {
+    let all = parts(directory, 1)?.into_iter().chain([directory.join("bareos_1.raw")]);
+    let name = |part: &Path| part.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    all.map(|part| Ok((name(&part), Digest::of(&fs::read(&part)?)))).collect()
+}
+
+fn build_one(programs: &Path, trust: &Path, directory: &Path, version: u8, options: &[&str]) -> anyhow::Result<()> {
+    parts(directory, version)?.iter().try_for_each(fs::remove_file)?;
+    let mut build = Command::new(definition().join("build"));
+    build.arg(programs).arg(trust).arg(directory).arg(format!("--image-version={version}")).args(options);
+    must(&mut build).map(drop)
+}
+
+/// The programs as an image would carry them: without what only a debugger reads.
+fn strip(programs: &Programs) -> anyhow::Result<PathBuf> {
+    let bare = directory(programs).join("programs");
+    fs::create_dir_all(&bare)?;
+    for name in ["quorate", "quorate-vrrpd"] {
+        let from = programs.quorate().with_file_name(name);
+        must(Command::new("strip").arg("--strip-all").arg("-o").arg(bare.join(name)).arg(from))?;
+    }
+    Ok(bare)
 }
 
 /// Where the image is defined.
