@@ -13,7 +13,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// From power on to a shell that answers; a minute on an idle machine with two cores.
-const BOOT_LIMIT: Duration = Duration::from_secs(400);
+const BOOT_LIMIT: Duration = Duration::from_secs(600);
 
 /// For one command on the serial shell; the longest writes the two partitions of a slot.
 const COMMAND_LIMIT: Duration = Duration::from_secs(300);

@@ -10,7 +10,7 @@ use std::os::unix::fs::FileExt as _;
 use std::time::Duration;
 
 /// For anything that follows a boot, without KVM and on two cores.
-const LIMIT: Duration = Duration::from_secs(300);
+const LIMIT: Duration = Duration::from_secs(600);
 
 pub fn a_master_without_a_manifest_boots_and_says_on_its_console_what_it_waits_for(
     image: &mut Image,

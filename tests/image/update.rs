@@ -6,7 +6,7 @@ use anyhow::ensure;
 use std::time::Duration;
 
 /// From the shell of a boot to its blessing.
-const BLESSED_WITHIN: Duration = Duration::from_secs(300);
+const BLESSED_WITHIN: Duration = Duration::from_secs(600);
 
 /// As often as a new version is tried, and once more.
 const BOOTS: usize = 4;

@@ -34,16 +34,16 @@ impl Built {
     }
 }
 
-/// Builds all versions when they are not yet those of these programs and this definition.
+/// Builds the programs, and all versions when they are not yet of these programs and this definition.
 pub fn build(programs: &Programs, trust: &Path) -> anyhow::Result<()> {
     let directory = directory(programs);
-    let stamp = stamp(programs, trust)?;
+    let bare = released(programs)?;
+    let stamp = stamp(&bare, trust)?;
     let stamped = directory.join("stamp");
     if fs::read_to_string(&stamped).is_ok_and(|found| found == stamp) {
         return Ok(());
     }
     println!("building three versions of the image");
-    let bare = strip(programs)?;
     let broken = directory.join("broken/usr/lib/systemd/system/quorate-firstboot.service.d");
     fs::create_dir_all(&broken)?;
     fs::write(broken.join("90-broken.conf"), BROKEN)?;
@@ -72,7 +72,7 @@ pub fn build(programs: &Programs, trust: &Path) -> anyhow::Result<()> {
 pub fn build_again(programs: &Programs) -> anyhow::Result<Vec<String>> {
     let directory = directory(programs);
     let before = digests(&directory)?;
-    build_one(&strip(programs)?, &directory.join("desk/allowed_signers"), &directory, 1, &["--incremental=no"])?;
+    build_one(&released(programs)?, &directory.join("desk/allowed_signers"), &directory, 1, &["--incremental=no"])?;
     Ok(digests(&directory)?.difference(&before).map(|(name, _)| name.clone()).collect())
 }
 
@@ -90,15 +90,12 @@ fn build_one(programs: &Path, trust: &Path, directory: &Path, version: u8, optio
     must(&mut build).map(drop)
 }
 
-/// The programs as an image would carry them: without what only a debugger reads.
-fn strip(programs: &Programs) -> anyhow::Result<PathBuf> {
-    let bare = directory(programs).join("programs");
-    fs::create_dir_all(&bare)?;
-    for name in ["quorate", "quorate-vrrpd"] {
-        let from = programs.quorate().with_file_name(name);
-        must(Command::new("strip").arg("--strip-all").arg("-o").arg(bare.join(name)).arg(from))?;
-    }
-    Ok(bare)
+/// The programs as an image carries them. Those of a debug build would take a machine without KVM minutes to run.
+fn released(programs: &Programs) -> anyhow::Result<PathBuf> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    must(Command::new(cargo).args(["build", "--quiet", "--release", "--bins", "--manifest-path", manifest]))?;
+    Ok(programs.lab_directory().with_file_name("release"))
 }
 
 /// Where the image is defined.
@@ -126,8 +123,8 @@ fn parts(directory: &Path, version: u8) -> anyhow::Result<Vec<PathBuf>> {
 }
 
 /// A digest over everything the image is made from, but for what its packages contain.
-fn stamp(programs: &Programs, trust: &Path) -> anyhow::Result<String> {
-    let mut files = vec![programs.quorate(), programs.quorate().with_file_name("quorate-vrrpd"), trust.to_owned()];
+fn stamp(programs: &Path, trust: &Path) -> anyhow::Result<String> {
+    let mut files = vec![programs.join("quorate"), programs.join("quorate-vrrpd"), trust.to_owned()];
     let mut folders = vec![definition()];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder)? {
