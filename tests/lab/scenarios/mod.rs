@@ -1,6 +1,7 @@
 //! The scenarios by subject. Names are sentences.
 
 mod boot;
+mod builders;
 mod converge;
 mod faults;
 mod trial;
@@ -11,6 +12,8 @@ use super::harness::runner::{Named, scenarios};
 
 /// All of them, in the order in which they run.
 pub const SCENARIOS: &[Named<Lab>] = scenarios![
+    builders::a_directory_is_installed_into_once_and_then_unchanged,
+    builders::the_lines_of_the_container_file_install_and_pass_their_gate,
     boot::masters_boot_with_their_own_address_and_no_failed_unit,
     boot::every_unit_is_found_correct_by_the_systemd_of_the_image,
     boot::no_unit_is_more_exposed_than_two_out_of_ten,
