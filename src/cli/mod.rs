@@ -23,6 +23,7 @@ pub mod sign;
 pub mod status;
 pub mod tolerance;
 pub mod verify;
+pub mod vrrpd;
 mod watch;
 
 pub use exit::Exit;
