@@ -16,4 +16,5 @@ mod lab;
 mod protocol;
 mod takeover;
 mod wait;
+mod wall_clock;
 mod witness;
