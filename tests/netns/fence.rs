@@ -1,13 +1,13 @@
 //! Never two holders: what happens to the address when its daemon cannot let go.
 
 use crate::lab::{Lab, VIP, on_wires};
-use crate::wait::until_true;
+use crate::wait::{PATIENCE, until_true};
 use crate::witness::Witness;
 use nix::sys::signal::Signal;
 use quorate::vrrp::config::Fence;
 use quorate::vrrp::machine::{Reason, State};
 use serde_json::json;
-use std::net::{Ipv4Addr, SocketAddrV6, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV6, TcpListener, TcpStream, UdpSocket};
 use std::time::Duration;
 
 /// Asks for the VIP every millisecond for `span`, and returns who answered, in order.
@@ -146,5 +146,52 @@ fn a_reload_to_a_link_without_rules_is_told() {
             })
         });
         lab.hosts[0].comes_to(State::Active);
+    });
+}
+
+#[test]
+fn d6_a_backup_that_routes_forwards_nothing_to_the_vip() {
+    on_wires(|| {
+        let mut lab = Lab::new(2);
+        lab.start(&json!({}));
+        let witness = Witness::new(&lab);
+        let backup = &lab.hosts[1 - lab.settled()];
+        backup.sh("sysctl -qw net.ipv4.ip_forward=1");
+        let forwarded = || -> u64 {
+            let table = backup.sh("grep ^Ip: /proc/net/snmp");
+            let [names, values] = table.lines().collect::<Vec<_>>()[..] else { panic!("{table}") };
+            let at = names.split(' ').position(|name| name == "ForwDatagrams").unwrap();
+            values.split(' ').nth(at).unwrap().parse().unwrap()
+        };
+        for _ in 0..20 {
+            witness.misroute(backup.wire.mac(), VIP.parse().unwrap());
+        }
+        std::thread::sleep(Duration::from_millis(200));
+        assert_eq!(forwarded(), 0);
+        // It is the fence that does it.
+        backup.sh("nft delete table netdev quorate_vrrp");
+        until_true("the kernel to forward", || {
+            witness.misroute(backup.wire.mac(), VIP.parse().unwrap());
+            forwarded() > 0
+        });
+    });
+}
+
+#[test]
+fn d2_connections_to_the_vip_end_at_the_active() {
+    on_wires(|| {
+        let mut lab = Lab::new(3);
+        for (at, priority) in [(0, 254), (1, 253)] {
+            lab.hosts[at].configure(&[crate::lab::router(priority, &json!({}))]);
+            lab.hosts[at].start();
+        }
+        let active = lab.settled();
+        let service = SocketAddr::new(VIP.parse().unwrap(), 6443);
+        until_true("the VIP on its link", || lab.hosts[active].has(VIP));
+        let listener =
+            lab.hosts[active].wire.namespace.within(|| TcpListener::bind((Ipv4Addr::UNSPECIFIED, 6443)).unwrap());
+        let client = lab.hosts[2].wire.namespace.within(|| TcpStream::connect_timeout(&service, PATIENCE).unwrap());
+        assert_eq!(listener.accept().unwrap().0.local_addr().unwrap(), service);
+        drop(client);
     });
 }

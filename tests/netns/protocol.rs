@@ -105,7 +105,7 @@ fn both_families_of_a_vip_move_together() {
 }
 
 #[test]
-fn version_2_elects_and_hands_over() {
+fn i4_version_2_elects_and_hands_over() {
     on_wires(|| {
         let mut lab = Lab::new(2);
         lab.start(&json!({ "version": "v2", "advertIntervalCs": 100 }));
@@ -120,7 +120,7 @@ fn version_2_elects_and_hands_over() {
 }
 
 #[test]
-fn r19_versions_do_not_mix() {
+fn r19_i3_versions_do_not_mix() {
     on_wires(|| {
         let mut lab = Lab::new(2);
         for (at, version) in [(0, "v2"), (1, "v3")] {

@@ -2,7 +2,7 @@
 //! datagrams.
 
 use crate::lab::Lab;
-use crate::wire::Host;
+use crate::wire::{Host, frame::sum};
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, bind, recv, socket};
 use std::net::Ipv4Addr;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -11,6 +11,8 @@ use std::time::Duration;
 
 /// Its place on the switch, above those of all masters.
 const PLACE: u8 = 98;
+const VRRP: u8 = 112;
+const UDP: u8 = 17;
 
 /// The octets of a frame.
 #[derive(Debug, Clone)]
@@ -96,16 +98,25 @@ impl Witness {
         nix::unistd::write(&self.sender, &frame).unwrap();
     }
 
-    /// Sends an IPv4 datagram with a header of our choosing.
+    /// Sends a VRRP datagram to the group, from whomever and with any TTL.
     pub fn forge(&self, source: Ipv4Addr, ttl: u8, message: &[u8]) {
-        let total = u16::try_from(20 + message.len()).unwrap().to_be_bytes();
-        let mut header = vec![0x45, 0xc0, total[0], total[1], 0, 0, 0, 0, ttl, 112, 0, 0];
+        self.send([1, 0, 0x5e, 0, 0, 18], source, Ipv4Addr::new(224, 0, 0, 18), ttl, VRRP, message);
+    }
+
+    /// Sends an empty UDP datagram for `vip` to the host with this MAC address.
+    pub fn misroute(&self, mac: [u8; 6], vip: Ipv4Addr) {
+        // Ports 9 (discard), length 8, no checksum.
+        self.send(mac, self.host.v4, vip, 64, UDP, &[0, 9, 0, 9, 0, 8, 0, 0]);
+    }
+
+    fn send(&self, mac: [u8; 6], source: Ipv4Addr, to: Ipv4Addr, ttl: u8, protocol: u8, payload: &[u8]) {
+        let total = u16::try_from(20 + payload.len()).unwrap().to_be_bytes();
+        let mut header = vec![0x45, 0xc0, total[0], total[1], 0, 0, 0, 0, ttl, protocol, 0, 0];
         header.extend(source.octets());
-        header.extend([224, 0, 0, 18]);
-        let sum: u32 = header.chunks(2).map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]]))).sum();
-        let folded = u16::try_from((sum & 0xffff) + (sum >> 16)).unwrap();
-        header[10..12].copy_from_slice(&(!folded).to_be_bytes());
-        let frame = [&[1, 0, 0x5e, 0, 0, 18][..], &self.mac, &[8, 0], &header, message].concat();
+        header.extend(to.octets());
+        let checksum = !sum(&header, 0);
+        header[10..12].copy_from_slice(&checksum.to_be_bytes());
+        let frame = [&mac[..], &self.mac, &[8, 0], &header, payload].concat();
         nix::unistd::write(&self.sender, &frame).unwrap();
     }
 }
