@@ -25,6 +25,7 @@ pub mod sign;
 pub mod status;
 pub mod tolerance;
 pub mod verify;
+pub mod vrrpd;
 mod watch;
 
 pub use exit::Exit;

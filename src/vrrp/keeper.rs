@@ -2,8 +2,8 @@
 //!
 //! The kernel changes addresses under a lock that others hold for as long as they like, so the VRRP loop hands these errands over
 //! and goes on. One thread does them in order: an announcement never comes before its address, a removal never overtakes an
-//! installation. It holds nothing back and retries nothing: it tells the loop
-//! what the kernel refused, and the machine decides.
+//! installation, and what the kernel refused is not announced. It retries nothing: it tells the loop what was refused, and the machine
+//! decides.
 
 use super::address;
 use super::announce;
@@ -61,6 +61,11 @@ pub fn run(mut route: Route, errands: &Receiver<Errand>, mailbox: &Mailbox, note
     let mut refused = BTreeSet::new();
     for errand in errands {
         let Errand { vrid, place, addresses, task } = errand;
+        let key = (vrid, place.index);
+        // Neighbours would come here in vain; the machine asks for it again when the kernel has taken them.
+        if task == Task::Announce && refused.contains(&key) {
+            continue;
+        }
         let mut answer = Answer::Accepted;
         for address in addresses.iter() {
             let done = match task {
@@ -71,12 +76,11 @@ pub fn run(mut route: Route, errands: &Receiver<Errand>, mailbox: &Mailbox, note
             let Err(error) = done else { continue };
             answer = Answer::Refused;
             // Said once: it is asked again many times a second.
-            if !(matches!(task, Task::Install { .. }) && refused.contains(&(vrid, place.index))) {
+            if !(matches!(task, Task::Install { .. }) && refused.contains(&key)) {
                 notes.tell(Note::ErrandFailed { vrid, address: *address, error });
             }
         }
         if let Task::Install { .. } = task {
-            let key = (vrid, place.index);
             let news = match answer {
                 Answer::Refused => {
                     refused.insert(key);

@@ -18,8 +18,8 @@
 //! [`Machine::next_timeout`]. One machine is one virtual router in all of its families: a dual-stack router advertises
 //! in both, and an advertisement heard in either counts, so its addresses move together.
 //!
-//! It never sees a packet that failed a check (R13), never reads a clock, and is told of an action only that
-//! the kernel refused the addresses.
+//! It never sees a packet that failed a check (R13), never reads a clock, and of what came of its actions it learns one thing: that the
+//! kernel refused the addresses.
 
 mod active;
 mod backup;
@@ -32,6 +32,7 @@ pub use words::{Action, AddressesChanged, Heard, Obstacle, Preempt, Reason, Rule
 use super::health::Verdict;
 use super::packet::{OWNER, RESIGNING};
 use super::time::{Interval, Time};
+use active::Announcement;
 use refusal::Refusal;
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -39,6 +40,7 @@ use std::time::Duration;
 
 /// A peer starts no sooner than this many intervals after the last advertisement; its skew comes on top (§6.1).
 const SILENT_INTERVALS: u32 = 3;
+
 /// What a Backup is waiting for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Wait {
@@ -46,14 +48,6 @@ enum Wait {
     Silence,
     /// Its own skew to pass after a resignation.
     Resignation,
-}
-
-/// When the addresses are announced next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Announcement {
-    at: Time,
-    /// How many of [`ANNOUNCE_AGAIN`] are done.
-    repeated: usize,
 }
 
 /// State and what only that state has.

@@ -14,6 +14,7 @@ use super::fact::{Fact, Mailbox};
 use super::state::{State, Transition};
 use crate::durable;
 use crate::ident::Digest;
+use crate::journal::chain;
 use crate::message::Message;
 use record::Record;
 use sd_notify::NotifyState;
@@ -176,7 +177,7 @@ impl Scribe {
         }
         let read = std::fs::read(&self.config_path).map_err(|error| error.to_string());
         let parsed = read.and_then(|bytes| {
-            Config::parse(&bytes).map(|config| (config, Digest::of(&bytes))).map_err(|error| error.to_string())
+            Config::parse(&bytes).map(|config| (config, Digest::of(&bytes))).map_err(|error| chain(&error))
         });
         match parsed {
             Ok((config, digest)) => self.mailbox.tell(Fact::Config { config, digest }),

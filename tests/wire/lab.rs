@@ -53,7 +53,8 @@ impl Lab {
 }
 
 impl Host {
-    fn plug(index: u8, switch: &Namespace) -> Self {
+    /// Puts one more host on a switch; its place must be free.
+    pub fn plug(index: u8, switch: &Namespace) -> Self {
         let namespace = Namespace::new();
         let (v4, v6) =
             (Ipv4Addr::new(10, 77, 0, index + 1), Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0x77, (index + 1).into()));
@@ -68,6 +69,14 @@ impl Host {
         namespace.run(&format!("ip addr add {v6}/64 dev eth0 nodad"));
         let port = switch.within(|| nix::net::if_::if_nametoindex(format!("p{index}").as_str()).unwrap());
         Self { index: index.into(), namespace, v4, v6, port }
+    }
+
+    /// The hardware address of its link.
+    pub fn mac(&self) -> [u8; 6] {
+        self.namespace.within(|| {
+            let mut links = nix::ifaddrs::getifaddrs().unwrap().filter(|entry| entry.interface_name == "eth0");
+            links.find_map(|entry| entry.address?.as_link_addr()?.addr()).unwrap()
+        })
     }
 
     /// Its own address in the family of `other`.

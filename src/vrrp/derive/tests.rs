@@ -2,7 +2,7 @@ use super::*;
 use crate::vrrp::config::Config;
 
 #[test]
-fn t8_an_ipv6_vip_gets_a_link_local_address_in_front() {
+fn t8_d4_an_ipv6_vip_gets_a_link_local_address_in_front() {
     let addresses = |given: &[&str]| -> Vec<String> {
         let given: Vec<IpAddr> = given.iter().map(|address| address.parse().unwrap()).collect();
         with_link_local(&given, 51).iter().map(ToString::to_string).collect()

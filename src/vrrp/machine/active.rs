@@ -1,7 +1,7 @@
 //! The machine as Active (RFC 9568 §6.4.3): advertising, announcing, and meeting another Active.
 
 use super::words::{Action, Heard, Reason};
-use super::{Announcement, Machine, Phase, SILENT_INTERVALS};
+use super::{Machine, Phase, SILENT_INTERVALS};
 use crate::vrrp::packet::{Family, OWNER, RESIGNING, Remark, Version};
 use crate::vrrp::time::{Interval, Time};
 use std::time::Duration;
@@ -10,6 +10,14 @@ use std::time::Duration;
 const ANNOUNCE_AGAIN: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(1)];
 /// And then this often, for whoever missed them all or was restored from a snapshot.
 const ANNOUNCE_REFRESH: Duration = Duration::from_secs(30);
+
+/// When the addresses are announced next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Announcement {
+    pub(super) at: Time,
+    /// How many of [`ANNOUNCE_AGAIN`] are done.
+    pub(super) repeated: usize,
+}
 
 impl Machine {
     /// §6.4.3.

@@ -226,7 +226,7 @@ fn f19_two_that_promote_together_settle_with_one_advertisement() {
 }
 
 #[test]
-fn r15_a_rival_owner_is_heeded_and_remarked() {
+fn r15_d7_a_rival_owner_is_heeded_and_remarked() {
     let mut subject = Subject::active(rules(OWNER));
     assert_eq!(subject.hear(OWNER, GREATER)[..2], [Action::Remark(Remark::RivalOwner), RemoveVip]);
 }

@@ -17,11 +17,12 @@ const STREAM: Duration = Duration::from_secs(3);
 /// The third host's address.
 const SOURCE: [u8; 4] = [10, 77, 0, 3];
 
-/// How often the advertising host changed while the stream lasted, and in the second after it.
-pub fn transitions(kind: Kind) -> Result<f64, String> {
+/// What was seen of the advertisements while the stream lasted, and in the second after it.
+pub fn measure(kind: Kind) -> Result<Cadence, String> {
     let (router, lab) = (failover::router(INTERVAL_CS), QuietLab::new(2));
     let observer = Observer::start(&lab);
     let _speakers = failover::settle(kind, &lab, &observer, &router)?;
+    observer.clear();
     let (socket, mac) = lab.switch.within(prober::open);
     let garbage = advertisement(mac, router.vrid);
     let until = Instant::now() + STREAM;
@@ -30,7 +31,7 @@ pub fn transitions(kind: Kind) -> Result<f64, String> {
         sleep(PERIOD);
     }
     sleep(Duration::from_secs(1));
-    Ok(Cadence::of(&observer.frames(), router.interval()).transitions)
+    Ok(Cadence::of(&observer.frames(), router.interval()))
 }
 
 /// A VRRPv3 advertisement of priority 200 that is right in everything but its checksum.

@@ -21,6 +21,8 @@ const AFTER_KILL: Duration = Duration::from_millis(50);
 const ATTEMPTS: usize = 3;
 /// Repeats of the load cell: it watches thousands of advertisements for a quarter of a minute each time.
 const LOAD_RUNS: usize = 1;
+/// Garbage must not move an advertisement by more than a twentieth of the interval of 100 ms.
+const GAP_UNDER_GARBAGE_MS: f64 = 105.0;
 /// How soon an address that vanished must be announced again.
 const AFTER_REMOVAL_MS: f64 = 100.0;
 /// Repeats of the reload cell, a minute and 60 reloads each.
@@ -88,9 +90,8 @@ pub fn run(runs: usize, only: &str) -> Results {
         }
     }
     if garbage::NAME.contains(only) {
-        let [ours, peer] = alternate(garbage::NAME, runs, 4, garbage::transitions);
-        let limit = Limit { value: 0.0, judged: Judged::Maximum, peer: AgainstPeer::Whatever };
-        results.rows.push(row(garbage::NAME, "transitions", &ours, &peer, Some(limit), |count| Some(*count)));
+        let [ours, peer] = alternate(garbage::NAME, runs, 4, garbage::measure);
+        results.rows.extend(garbage_rows(&ours, &peer));
     }
     if removed::NAME.contains(only) {
         let [ours, peer] = alternate(removed::NAME, runs, 4, removed::measure);
@@ -201,6 +202,24 @@ fn load_rows(ours: &Sample<load::Load>, peer: &Sample<load::Load>) -> Vec<Row> {
         row("resident memory", "MB", limit(8.0, AgainstPeer::Whatever), |load| load.resident_mb),
         row("late advertisements", "", limit(0.0, AgainstPeer::Whatever), |load| load.cadence.late),
         row("longest gap between two", "ms", None, |load| load.cadence.gap_ms),
+    ]
+}
+
+fn garbage_rows(ours: &Sample<Cadence>, peer: &Sample<Cadence>) -> Vec<Row> {
+    let limit = |value, judged| Some(Limit { value, judged, peer: AgainstPeer::Whatever });
+    let gap = "longest gap between two";
+    vec![
+        row(&format!("{}: transitions", garbage::NAME), "", ours, peer, limit(0.0, Judged::Maximum), |cadence| {
+            Some(cadence.transitions)
+        }),
+        row(
+            &format!("{}: {gap}", garbage::NAME),
+            "ms",
+            ours,
+            peer,
+            limit(GAP_UNDER_GARBAGE_MS, Judged::Median),
+            |cadence| Some(cadence.gap_ms),
+        ),
     ]
 }
 
