@@ -4,7 +4,7 @@ use super::Exit;
 use super::reconcile::exit_of_refused;
 use super::report;
 use crate::manifest::identity;
-use crate::manifest::intake::{Class, Mode, Refused, intake};
+use crate::manifest::intake::{Class, InForce, Mode, Refused, intake};
 use crate::paths::Paths;
 use crate::plan::{Blocked, Hold, Plan};
 use crate::reconcile::host::Host;
@@ -66,13 +66,13 @@ pub(super) async fn as_json(paths: &Paths) -> Result<serde_json::Value> {
 async fn story(paths: &Paths) -> Result<Story> {
     let intake = intake(paths, trust::host::clock(paths), Mode::DryRun)?;
     let accepted = run::accepted(&intake.change);
-    let Some(manifest) = intake.in_force.map(|in_force| in_force.manifest) else {
+    let Some(InForce { manifest, origin, .. }) = intake.in_force else {
         let heading = "no manifest is in force here".to_owned();
         let plan = Plan { steps: Vec::new(), blocked: vec![run::no_manifest(paths, &intake.refused)] };
         return Ok(Story { accepted: None, refused: intake.refused, heading, plan });
     };
     let me = identity::which(manifest.get(), &facts(paths).await).context(Exit::Refused)?.name.clone();
-    let heading = format!("{me}: {} generation {}", manifest.get().name, manifest.get().generation);
+    let heading = format!("{me}: {} generation {}, from {origin}", manifest.get().name, manifest.get().generation);
     let desired = Desired::new(manifest, &me, paths.clone()).context("the manifest lost this master")?;
     let observed = Machine::new(paths.clone()).await.observe(&desired).await;
     let plan = plan::plan(&desired, &observed);

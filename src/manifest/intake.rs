@@ -235,7 +235,10 @@ fn offers(
     let (candidates, broken) = source::discover(paths);
     refused.extend(broken.into_iter().map(|broken| Refused {
         origin: broken.origin,
-        class: if matches!(broken.error, PairError::Awaited(_)) { Class::Awaited } else { Class::NotTrusted },
+        class: match broken.error {
+            PairError::Awaited(_) | PairError::BeingWritten(_) => Class::Awaited,
+            _ => Class::NotTrusted,
+        },
         why: chain(&broken.error),
     }));
     let mut offers = Vec::new();
