@@ -104,8 +104,14 @@ paths! {
     markers: "var/lib/quorate/etcd",
     /// The node's key, certificate and cluster CA, installed from the dropped bundle.
     node_pki: "var/lib/quorate/pki",
+    /// etcd's tool for data directories at rest; a recovery restores with it.
+    etcdutl: "usr/bin/etcdutl",
     /// etcd's own data.
     etcd_data: "var/lib/etcd",
+    /// os-release(5), what the administrator or the image put in its place; usually a link to the other.
+    os_release: "etc/os-release",
+    /// os-release(5), of the vendor.
+    vendor_os_release: "usr/lib/os-release",
     /// machine-id(5).
     machine_id: "etc/machine-id",
     /// SMBIOS serial number of the machine; readable by root only.

@@ -8,6 +8,7 @@ pub mod bundle;
 pub mod check;
 pub mod collect;
 pub mod completions;
+mod confirm;
 pub mod diff;
 mod exit;
 pub mod help;
@@ -54,7 +55,7 @@ pub enum Verb {
     Check(check::CheckArgs),
     /// Tell what a new manifest will do to the cluster, in which order, and what it risks
     Diff(diff::DiffArgs),
-    /// Print the JSON Schema of a manifest, for editors
+    /// Print the JSON Schema of a manifest, a plan or a status
     Schema(schema::SchemaArgs),
     /// Put quorate into an operating system tree: the image build step
     Install(install::InstallArgs),

@@ -11,8 +11,9 @@ use super::{Content, Entry, Payload};
 use std::path::{Path, PathBuf};
 
 /// The units as they land in `/usr/lib/systemd/system`.
-const UNITS: [(&str, &str); 9] = [
+const UNITS: [(&str, &str); 10] = [
     ("quorate-firstboot.service", include_str!("../../units/quorate-firstboot.service")),
+    ("quorate-fallback.service", include_str!("../../units/quorate-fallback.service")),
     ("quorate-reconcile.service", include_str!("../../units/quorate-reconcile.service")),
     ("quorate-reconcile.timer", include_str!("../../units/quorate-reconcile.timer")),
     ("quorate-reconcile.path", include_str!("../../units/quorate-reconcile.path")),

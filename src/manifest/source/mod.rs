@@ -58,13 +58,19 @@ pub enum Origin {
     },
     /// The image.
     Image(PathBuf),
+    /// The command line.
+    Named(PathBuf),
 }
 
 impl Origin {
     /// The manifest's path.
     pub fn path(&self) -> &Path {
         match self {
-            Origin::Accepted(path) | Origin::Drop(path) | Origin::Credential(path) | Origin::Image(path) => path,
+            Origin::Accepted(path)
+            | Origin::Drop(path)
+            | Origin::Credential(path)
+            | Origin::Image(path)
+            | Origin::Named(path) => path,
             Origin::Volume { copy, .. } | Origin::CommandLine { copy, .. } => copy,
         }
     }
@@ -81,7 +87,9 @@ impl Origin {
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Origin::Accepted(path) | Origin::Drop(path) | Origin::Image(path) => path.display().fmt(f),
+            Origin::Accepted(path) | Origin::Drop(path) | Origin::Image(path) | Origin::Named(path) => {
+                path.display().fmt(f)
+            }
             Origin::Volume { found, .. } | Origin::CommandLine { found, .. } => f.write_str(found),
             // Each unit finds it in another directory.
             Origin::Credential(path) => {
@@ -109,6 +117,26 @@ pub struct Broken {
     pub origin: Origin,
     /// Why.
     pub error: pair::PairError,
+}
+
+/// Where to look for a manifest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Where<'a> {
+    /// In every source of this host.
+    Host,
+    /// In this file alone, which somebody named.
+    Named(&'a Path),
+    /// Nowhere: only what was accepted earlier counts.
+    Nowhere,
+}
+
+/// Looks there, in the order of precedence.
+pub fn look(paths: &Paths, place: Where<'_>) -> (Vec<Candidate>, Vec<Broken>) {
+    match place {
+        Where::Host => discover(paths),
+        Where::Named(file) => read_all([Origin::Named(file.to_owned())]),
+        Where::Nowhere => (Vec::new(), Vec::new()),
+    }
 }
 
 /// Looks into every source, in the order of precedence.

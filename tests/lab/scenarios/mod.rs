@@ -1,9 +1,11 @@
 //! The scenarios by subject. Names are sentences.
 
 mod boot;
+mod builders;
 mod converge;
 mod faults;
 mod sources;
+mod trial;
 mod vip;
 
 use super::harness::Lab;
@@ -11,6 +13,8 @@ use super::harness::runner::{Named, scenarios};
 
 /// All of them, in the order in which they run.
 pub const SCENARIOS: &[Named<Lab>] = scenarios![
+    builders::a_directory_is_installed_into_once_and_then_unchanged,
+    builders::the_lines_of_the_container_file_install_and_pass_their_gate,
     boot::masters_boot_with_their_own_address_and_no_failed_unit,
     boot::every_unit_is_found_correct_by_the_systemd_of_the_image,
     boot::no_unit_is_more_exposed_than_two_out_of_ten,
@@ -33,4 +37,6 @@ pub const SCENARIOS: &[Named<Lab>] = scenarios![
     faults::a_refused_drop_changes_nothing_and_is_reported,
     faults::a_manifest_that_does_not_fit_the_host_is_refused_and_the_vip_stays,
     faults::reconcile_killed_again_and_again_converges_in_the_end,
+    trial::a_manifest_on_trial_is_kept_only_when_it_proves_good,
+    trial::a_trial_that_nobody_confirms_or_that_is_killed_is_taken_back,
 ];
