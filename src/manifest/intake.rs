@@ -232,7 +232,10 @@ fn offers(
 ) -> Vec<Offer> {
     refused.extend(broken.into_iter().map(|broken| Refused {
         origin: broken.origin,
-        class: if matches!(broken.error, PairError::Awaited(_)) { Class::Awaited } else { Class::NotTrusted },
+        class: match broken.error {
+            PairError::Awaited(_) | PairError::BeingWritten(_) => Class::Awaited,
+            _ => Class::NotTrusted,
+        },
         why: chain(&broken.error),
     }));
     let mut offers = Vec::new();

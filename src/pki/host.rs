@@ -14,8 +14,12 @@ use std::path::Path;
 pub fn observe(paths: &Paths, now: jiff::Timestamp) -> Observed {
     let place = paths.node_pki();
     let dropped = source::bundles(paths).into_iter().filter_map(|origin| {
-        let bundle = read(&origin)?.and_then(|text| Bundle::read(&text));
-        Some(Dropped { origin, bundle })
+        let settled = source::pair::settle(&origin).map_err(|error| Fault::Unreadable(error.to_string()));
+        let text = match settled {
+            Ok(()) => read(&origin)?,
+            Err(fault) => Err(fault),
+        };
+        Some(Dropped { origin, bundle: text.and_then(|text| Bundle::read(&text)) })
     });
     Observed { at: now, dropped: dropped.collect(), installed: installed(&place), place }
 }

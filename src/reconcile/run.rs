@@ -112,7 +112,10 @@ async fn pass(
     let refused = intake.refused.iter().filter(|refused| refused.class.needs_repair());
     let refused_drops =
         refused.map(|refused| RefusedDrop { origin: refused.origin.to_string(), why: refused.why.clone() }).collect();
-    let account = Account { paths, refused_drops };
+    let awaited = intake.refused.iter().filter(|refused| refused.class == Class::Awaited);
+    let awaited = awaited.map(|refused| format!("{}: {}", refused.origin, refused.why)).collect();
+    let origin = intake.in_force.as_ref().map(|in_force| in_force.origin.clone());
+    let account = Account { paths, refused_drops, awaited, origin };
     let Some(manifest) = intake.in_force.as_ref().map(|in_force| &in_force.manifest) else {
         let blocked = no_manifest(paths, &intake.refused);
         tell(Told::Blocked(&blocked));

@@ -77,6 +77,26 @@ fn a_manifest_is_fetched_from_a_server_that_the_image_the_line_or_a_key_vouches_
 }
 
 #[test]
+fn a_server_is_found_by_its_name_and_by_an_ipv6_address() {
+    let named = Server::start(HERE, "localhost", pages());
+    let url = format!("https://localhost:{}/site/manifest.yaml", named.address.port());
+    let mut servers = vec![(url, named)];
+    match std::net::TcpListener::bind((std::net::Ipv6Addr::LOCALHOST, 0)) {
+        Ok(_) => {
+            let server = Server::start(std::net::Ipv6Addr::LOCALHOST.into(), "::1", pages());
+            servers.push((server.url("/site/manifest.yaml"), server));
+        }
+        Err(error) => println!("SKIPPED a server at ::1: {error}"),
+    }
+    for (url, server) in servers {
+        let host = Host::new();
+        host.say(&format!("quorate.manifest={url} quorate.ca=sha256:{}", server.ca_key));
+        let (code, said) = host.quorate(COLLECT);
+        assert!(code == 0 && host.named().join("manifest.yaml.sig").exists(), "{url}: {said}");
+    }
+}
+
+#[test]
 fn a_server_that_is_away_is_awaited_and_takes_nothing_away() {
     let (host, server) = serving(pages());
     assert_eq!(host.quorate(COLLECT).0, 0);

@@ -78,33 +78,40 @@ enum NamedError {
 /// When a copy cannot be written. What is wrong with a volume is an outcome.
 pub fn volumes(paths: &Paths) -> Result<Vec<Collected>, DurableError> {
     let collection = Collection::begin(paths)?;
-    let found = labelled(&paths.labels());
+    let mut found = labelled(&paths.labels());
     // A complaint about a volume that is gone helps nobody; a copy of it stays.
     for complaint in look(paths).1 {
         if matches!(complaint.slot, Slot::Volume(..)) && !found.contains(&complaint.slot) {
             collection.withdraw(&complaint.slot)?;
         }
     }
-    let mut collected = Vec::new();
-    for slot in found {
-        let Slot::Volume(_, label) = &slot else { continue };
-        let place = paths.labels().join(label);
-        let origin = format!("volume {}", place.display());
-        let outcome = match read(&place) {
-            Ok(files) if files.is_empty() => {
-                collection.withdraw(&slot)?;
-                Outcome::Nothing
-            }
-            Ok(files) => keep(&collection, &slot, &origin, files)?,
-            Err(error) => {
-                let why = chain(&error);
-                collection.complain(&slot, Lack::Refused, &origin, &why)?;
-                Outcome::Refused(why)
-            }
-        };
-        collected.push(Collected { origin, outcome });
+    let (mut collected, mut done) = (Vec::new(), Vec::new());
+    while let Some(slot) = found.iter().find(|slot| !done.contains(*slot)) {
+        collected.extend(volume(&collection, paths, slot)?);
+        done.push(slot.clone());
+        // While one is read another may be attached, and systemd does not start a unit again that is still running.
+        found = labelled(&paths.labels());
     }
     Ok(collected)
+}
+
+fn volume(collection: &Collection, paths: &Paths, slot: &Slot) -> Result<Option<Collected>, DurableError> {
+    let Slot::Volume(_, label) = slot else { return Ok(None) };
+    let place = paths.labels().join(label);
+    let origin = format!("volume {}", place.display());
+    let outcome = match read(&place) {
+        Ok(files) if files.is_empty() => {
+            collection.withdraw(slot)?;
+            Outcome::Nothing
+        }
+        Ok(files) => keep(collection, slot, &origin, files)?,
+        Err(error) => {
+            let why = chain(&error);
+            collection.complain(slot, Lack::Refused, &origin, &why)?;
+            Outcome::Refused(why)
+        }
+    };
+    Ok(Some(Collected { origin, outcome }))
 }
 
 /// Copies what the kernel command line names; nothing when it names nothing.

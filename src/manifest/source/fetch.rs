@@ -171,7 +171,7 @@ async fn read(url: &str, answer: Response<Incoming>, most: usize) -> Result<Vec<
         return Err(FetchError::Status { url, status });
     }
     if let Some(encoding) = answer.headers().get(header::CONTENT_ENCODING).filter(|value| *value != "identity") {
-        return Err(FetchError::Encoded { url, encoding: String::from_utf8_lossy(encoding.as_bytes()).into_owned() });
+        return Err(FetchError::Encoded { url, encoding: encoding.to_str().unwrap_or("something unreadable").into() });
     }
     if answer.body().size_hint().lower() > u64::try_from(most).unwrap_or(u64::MAX) {
         return Err(FetchError::TooLarge { url, most });

@@ -142,14 +142,8 @@ pub fn look(paths: &Paths, place: Where<'_>) -> (Vec<Candidate>, Vec<Broken>) {
 /// Looks into every source, in the order of precedence.
 pub fn discover(paths: &Paths) -> (Vec<Candidate>, Vec<Broken>) {
     let (copies, complaints) = collected::look(paths);
-    let drops = paths.drops().map(|directory| Origin::Drop(directory.join(DROPPED_MANIFEST)));
-    let copied = |volumes: bool| {
-        let of_kind = copies.iter().filter(move |copy| matches!(copy.slot, Slot::Volume(..)) == volumes);
-        of_kind.map(|copy| Origin::copied(copy, DROPPED_MANIFEST))
-    };
-    let credential = Origin::Credential(credentials(paths).join(CREDENTIAL));
     let image = Origin::Image(paths.baked_manifest());
-    let origins = drops.into_iter().chain(copied(true)).chain([credential]).chain(copied(false)).chain([image]);
+    let origins = places(paths, &copies, DROPPED_MANIFEST, Some(CREDENTIAL)).into_iter().chain([image]);
     let (candidates, mut broken) = read_all(origins);
     broken.extend(complaints.into_iter().map(|complaint| {
         let (found, copy) = (complaint.origin, paths.collected());
@@ -169,16 +163,25 @@ pub fn discover(paths: &Paths) -> (Vec<Candidate>, Vec<Broken>) {
 /// Looks for trust files, in the drop directories and in what was copied from elsewhere.
 pub fn discover_trust(paths: &Paths) -> (Vec<Candidate>, Vec<Broken>) {
     let (copies, _) = collected::look(paths);
-    let drops = paths.drops().map(|directory| Origin::Drop(directory.join(DROPPED_TRUST)));
-    read_all(drops.into_iter().chain(copies.iter().map(|copy| Origin::copied(copy, DROPPED_TRUST))))
+    read_all(places(paths, &copies, DROPPED_TRUST, None))
 }
 
 /// Where a node bundle may lie, in the order of precedence.
 pub fn bundles(paths: &Paths) -> Vec<PathBuf> {
     let (copies, _) = collected::look(paths);
-    let drops = paths.drops().map(|directory| directory.join(DROPPED_BUNDLE));
-    let copied = copies.into_iter().map(|copy| copy.directory.join(DROPPED_BUNDLE));
-    drops.into_iter().chain(copied).chain([credentials(paths).join(BUNDLE_CREDENTIAL)]).collect()
+    let places = places(paths, &copies, DROPPED_BUNDLE, Some(BUNDLE_CREDENTIAL));
+    places.iter().map(|origin| origin.path().to_owned()).collect()
+}
+
+/// Where a file of that name may lie, in the order of precedence, and the credential that stands for it.
+fn places(paths: &Paths, copies: &[collected::Copy], name: &str, credential: Option<&str>) -> Vec<Origin> {
+    let copied = |volumes: bool| {
+        let of_kind = copies.iter().filter(move |copy| matches!(copy.slot, Slot::Volume(..)) == volumes);
+        of_kind.map(|copy| Origin::copied(copy, name))
+    };
+    let drops = paths.drops().map(|directory| Origin::Drop(directory.join(name)));
+    let credential = credential.map(|name| Origin::Credential(credentials(paths).join(name)));
+    drops.into_iter().chain(copied(true)).chain(credential).chain(copied(false)).collect()
 }
 
 /// Where the system credentials lie: a sandboxed unit sees only those that it imports, in a directory of its own.
@@ -197,3 +200,6 @@ fn read_all(origins: impl IntoIterator<Item = Origin>) -> (Vec<Candidate>, Vec<B
     }
     (candidates, broken)
 }
+
+#[cfg(test)]
+mod tests;

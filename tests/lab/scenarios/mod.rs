@@ -4,6 +4,7 @@ mod boot;
 mod builders;
 mod converge;
 mod faults;
+mod sources;
 mod trial;
 mod vip;
 
@@ -29,6 +30,9 @@ pub const SCENARIOS: &[Named<Lab>] = scenarios![
     converge::a_reinstalled_master_rejoins_with_the_manifest_in_force,
     vip::a_killed_vrrp_daemon_leaves_no_second_vip_and_comes_back,
     vip::networkd_restarting_and_reconfiguring_the_link_keeps_the_vip,
+    sources::masters_get_their_manifest_on_volumes_and_converge,
+    sources::masters_get_their_manifest_as_system_credentials_and_converge,
+    sources::masters_get_their_manifest_over_https_and_converge,
     faults::a_second_reconcile_waits_for_the_first,
     faults::a_refused_drop_changes_nothing_and_is_reported,
     faults::a_manifest_that_does_not_fit_the_host_is_refused_and_the_vip_stays,
