@@ -14,6 +14,7 @@ use crate::ident::{ClusterId, ClusterName, Digest, IdentError, LinkLabel, Machin
 use crate::version::ImageVersion;
 use crate::yaml::read::Scalar;
 use serde_json::{Value as Json, json};
+use std::fmt;
 use std::time::Duration;
 
 /// Implements [`Scalar`] for a validated type of `ident`.
@@ -112,6 +113,17 @@ impl Milliseconds {
     /// As a duration.
     pub fn duration(self) -> Duration {
         Duration::from_millis(self.0)
+    }
+}
+
+/// In the largest unit that says it in a whole number.
+impl fmt::Display for Milliseconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            ms if ms > 0 && ms % 60_000 == 0 => write!(f, "{}min", ms / 60_000),
+            ms if ms > 0 && ms % 1000 == 0 => write!(f, "{}s", ms / 1000),
+            ms => write!(f, "{ms}ms"),
+        }
     }
 }
 
