@@ -7,6 +7,7 @@
 mod bad_input;
 mod host;
 mod pages;
+mod schema;
 
 mod signing;
 
