@@ -124,7 +124,7 @@ fn probe_target(at: usize, probe: &Written<Probe>, found: &mut Found<'_>) {
             "probe-interval",
             &format!("spec.health[{at}].interval"),
             &written.place,
-            format!("{}ms between probes", written.value.0),
+            format!("{} between probes", written.value),
             "faster probes load what they watch, slower ones notice nothing in time",
             "write 100ms to 60s, for example 1s",
         );

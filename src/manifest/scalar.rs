@@ -14,6 +14,7 @@ use crate::ident::{ClusterId, ClusterName, Digest, IdentError, LinkLabel, Machin
 use crate::version::ImageVersion;
 use crate::yaml::read::Scalar;
 use serde_json::{Value as Json, json};
+use std::fmt;
 use std::time::Duration;
 
 /// Implements [`Scalar`] for a validated type of `ident`.
@@ -37,7 +38,7 @@ macro_rules! ident_scalar {
 ident_scalar! {
     NodeName: "a node name", "m1", "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$";
     ClusterName: "a cluster name", "prod-east", "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$";
-    LinkLabel: "an interface label", "eth0", "^[^/\\s]{1,127}$";
+    LinkLabel: "an interface label", "eth0", "^[!-.0-~]{1,127}$";
     ClusterId: "a cluster id", "3f0c6a52-5d0e-4b8e-9a3f-6f2f7a1d9c10",
         "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$";
     MachineId: "a machine id", "0b7e5ac0ffee40d1a1b2c3d4e5f60718", "^[0-9a-f]{32}$";
@@ -87,7 +88,7 @@ impl Scalar for ImageVersion {
     }
 
     fn schema() -> Json {
-        json!({ "type": ["string", "number"], "pattern": "^[A-Za-z0-9._~^+-]{1,128}$" })
+        json!({ "type": "string", "pattern": "^[A-Za-z0-9._~^+-]{1,128}$" })
     }
 }
 
@@ -112,6 +113,17 @@ impl Milliseconds {
     /// As a duration.
     pub fn duration(self) -> Duration {
         Duration::from_millis(self.0)
+    }
+}
+
+/// In the largest unit that says it in a whole number.
+impl fmt::Display for Milliseconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            ms if ms > 0 && ms % 60_000 == 0 => write!(f, "{}min", ms / 60_000),
+            ms if ms > 0 && ms % 1000 == 0 => write!(f, "{}s", ms / 1000),
+            ms => write!(f, "{ms}ms"),
+        }
     }
 }
 

@@ -262,6 +262,7 @@ impl Host for SimHost {
                 mac: None,
                 carrier: self.link,
                 addresses: vec!["10.20.0.11/24".parse().unwrap()],
+                gateways: Vec::new(),
             }]),
             vrrp: vrrp::Observed {
                 config_file: self.file(&desired.paths().vrrpd_config()),

@@ -14,7 +14,7 @@ pub(super) fn vrrp(spec: &Spec, found: &mut Found<'_>) {
                 "advertise-interval",
                 "spec.vrrp.advertiseInterval",
                 &interval.place,
-                format!("{ms}ms between advertisements cannot be said in VRRP"),
+                format!("{} between advertisements cannot be said in VRRP", interval.value),
                 "the protocol carries it in 12 bits of hundredths of a second (RFC 9568 §5.2.7)",
                 "write 10ms to 40950ms in steps of 10ms, for example 100ms",
             );
@@ -51,7 +51,7 @@ fn preempt_delay(vrrp: &Vrrp, found: &mut Found<'_>) {
             "preempt-delay",
             "spec.vrrp.preemptDelay",
             &delay.place,
-            format!("{}ms before a preferred master takes over", delay.value.0),
+            format!("{} before a preferred master takes over", delay.value),
             "who wants to wait longer wants it not to happen by itself",
             "write at most 10min, or 'preempt: false'",
         );
@@ -77,7 +77,7 @@ fn version_2(spec: &Spec, vrrp: &Vrrp, found: &mut Found<'_>) {
             "vrrp-version",
             "spec.vrrp.version",
             &version.place,
-            format!("VRRPv2 cannot advertise every {}ms", interval.value.0),
+            format!("VRRPv2 cannot advertise every {}", interval.value),
             "it carries the interval in whole seconds (RFC 3768 §5.3.7)",
             "write 'version: v3', or 'advertiseInterval: 1s'",
         );

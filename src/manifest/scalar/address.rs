@@ -78,4 +78,16 @@ impl Scalar for Cidr {
         let most = if address.is_ipv4() { 32 } else { 128 };
         if prefix > most { Err(format!("its prefix length is at most {most}")) } else { Ok(Cidr { address, prefix }) }
     }
+
+    fn schema() -> Json {
+        let v4 = format!("{IPV4}/(3[0-2]|[12]?[0-9])");
+        let v6 = format!("{IPV6}/(12[0-8]|1[01][0-9]|[1-9]?[0-9])");
+        json!({ "type": "string", "pattern": format!("^({v4}|{v6})$") })
+    }
 }
+
+/// Four numbers up to 255, without leading zeros.
+pub(super) const IPV4: &str =
+    "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(\\.(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])){3}";
+/// What an IPv6 address is made of; where its '::' stands is the parser's to judge.
+pub(super) const IPV6: &str = "[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]+";

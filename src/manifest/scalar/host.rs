@@ -4,6 +4,7 @@ use crate::ident::{ClusterId, NodeName};
 use crate::manifest::document::Serial;
 use crate::manifest::identity::is_placeholder;
 use crate::yaml::read::Scalar;
+use serde_json::{Value as Json, json};
 
 /// A host name as `hostname` prints it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +25,15 @@ impl Scalar for HostName {
             Err("it is made of letters, digits and '-', in parts with dots between".to_owned())
         }
     }
+
+    fn schema() -> Json {
+        const LABEL: &str = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?";
+        json!({
+            "type": "string",
+            "pattern": format!("^(?!localhost(\\.|$)){LABEL}(\\.{LABEL})*$"),
+            "maxLength": 253,
+        })
+    }
 }
 
 impl Scalar for Serial {
@@ -36,6 +46,11 @@ impl Scalar for Serial {
             return Err("vendors ship many machines with this text instead of a number".to_owned());
         }
         Ok(Serial(text.to_owned()))
+    }
+
+    // Which texts vendors repeat is not for a schema to say.
+    fn schema() -> Json {
+        json!({ "type": "string", "pattern": "[A-Za-z0-9]" })
     }
 }
 
@@ -56,5 +71,10 @@ impl Scalar for SystemUuid {
             return Err("vendors ship many machines with this UUID".to_owned());
         }
         Ok(SystemUuid(text))
+    }
+
+    fn schema() -> Json {
+        const DIGIT: &str = "[0-9A-Fa-f]";
+        json!({ "type": "string", "pattern": format!("^{DIGIT}{{8}}(-{DIGIT}{{4}}){{3}}-{DIGIT}{{12}}$") })
     }
 }

@@ -1,7 +1,9 @@
 //! What a health probe asks: addresses that work without DNS, which may be what is broken when health matters.
 
+use super::address::{IPV4, IPV6};
 use crate::yaml::read::Scalar;
-use std::net::SocketAddr;
+use serde_json::{Value as Json, json};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// `http://…`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +24,11 @@ impl Scalar for HttpUrl {
     fn from_text(text: &str) -> Result<Self, String> {
         url(text, "http://").map(HttpUrl)
     }
+
+    fn schema() -> Json {
+        let host = format!("(localhost|{IPV4}|\\[{IPV6}\\])");
+        json!({ "type": "string", "pattern": format!("^http://{host}(:{PORT})?([/?#][!-~]*)?$") })
+    }
 }
 
 impl Scalar for HttpsUrl {
@@ -37,6 +44,11 @@ impl Scalar for HttpsUrl {
             Err("it asks this master's own loopback: there is no CA to verify another host with".to_owned())
         }
     }
+
+    fn schema() -> Json {
+        let host = "(localhost|127(\\.[0-9]{1,3}){3}|\\[::1\\])";
+        json!({ "type": "string", "pattern": format!("^https://{host}(:{PORT})?([/?#][!-~]*)?$") })
+    }
 }
 
 impl Scalar for Socket {
@@ -45,9 +57,14 @@ impl Scalar for Socket {
 
     fn from_text(text: &str) -> Result<Self, String> {
         // Names would need DNS, which may be what is broken when health matters.
-        text.parse::<SocketAddr>()
-            .map(|_| Socket(text.to_owned()))
-            .map_err(|_| "it is an IP address, ':' and a port".to_owned())
+        match text.parse::<SocketAddr>() {
+            Ok(socket) if socket.port() != 0 => Ok(Socket(text.to_owned())),
+            _ => Err("it is an IP address, ':' and a port from 1 to 65535".to_owned()),
+        }
+    }
+
+    fn schema() -> Json {
+        json!({ "type": "string", "pattern": format!("^({IPV4}|\\[{IPV6}\\]):{PORT}$") })
     }
 }
 
@@ -58,15 +75,23 @@ fn url(text: &str, scheme: &str) -> Result<String, String> {
         return Err("a URL has no white space or control characters".to_owned());
     }
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let host = match authority.parse::<SocketAddr>() {
-        Ok(socket) => Some(socket.ip()),
-        Err(_) => authority.trim_start_matches('[').trim_end_matches(']').parse().ok(),
+    let bracketed = |text: &str| text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).map(str::to_owned);
+    let good = match authority.parse::<SocketAddr>() {
+        Ok(socket) => socket.port() != 0,
+        Err(_) => {
+            let port = |text: &str| text.parse::<u16>().is_ok_and(|port| port != 0);
+            authority == "localhost"
+                || authority.strip_prefix("localhost:").is_some_and(port)
+                || authority.parse::<Ipv4Addr>().is_ok()
+                || bracketed(authority).is_some_and(|address| address.parse::<Ipv6Addr>().is_ok())
+        }
     };
-    let localhost = authority == "localhost"
-        || authority.strip_prefix("localhost:").is_some_and(|port| port.parse::<u16>().is_ok());
-    if host.is_some() || localhost {
+    if good {
         Ok(text.to_owned())
     } else {
-        Err("its host is an IP address: names need DNS, which may be what is broken".to_owned())
+        Err("its host is an IP address, IPv6 in brackets: names need DNS, which may be what is broken".to_owned())
     }
 }
+
+/// 1 to 65535; five digits above that are the parser's to judge.
+const PORT: &str = "[1-9][0-9]{0,4}";
