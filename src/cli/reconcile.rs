@@ -99,6 +99,9 @@ fn tell(narrator: &mut Narrator, told: &Told<'_>) {
             narrator.note(Message::Waiting, Tone::Watch, &format!("for another reconcile (process {holder})"));
         }
         Told::Intake(intake) => tell_intake(narrator, intake),
+        Told::NotTakenIn(failed) => {
+            narrator.note(Message::Failed, Tone::Bad, &format!("{}: {}", failed.step, failed.error));
+        }
         Told::Blocked(blocked) => narrator.blocked(blocked),
         Told::Ignored(what) => narrator.note(Message::Note, Tone::Watch, what),
         Told::Event(event) => narrator.tell(event),

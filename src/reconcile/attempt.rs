@@ -134,7 +134,7 @@ pub(super) async fn attempt(
         asked: asked_for.asked,
         left_out: &left_out,
     }));
-    let account = Account { paths, refused_drops: Vec::new() };
+    let account = Account { paths, refused_drops: Vec::new(), failed: Vec::new() };
     let (since, step) = (now(), format!("try generation {to} of '{}'", file.display()));
     let deadline = since.checked_add(asked_for.limit).ok();
     let mut trouble: Option<DurableError> = None;

@@ -124,6 +124,7 @@ impl Host for Machine {
             network,
             vrrp: observe::vrrp(&self.paths, vrrpd),
             cluster: etcd::survey::survey(&desired.etcd(), &etcd).await,
+            storage: observe::storage(&self.paths),
             etcd,
         }
     }

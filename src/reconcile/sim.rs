@@ -281,6 +281,7 @@ impl Host for SimHost {
                 places,
             },
             cluster: self.summary(),
+            storage: Vec::new(),
         }
     }
 

@@ -68,7 +68,7 @@ fn active() -> State {
 fn composed(phase: Phase, state: &ObservedState, etcd: &Summary) -> Status {
     let manifest = manifest();
     let links = network::Observed::Unknown { why: "not asked".into() };
-    let seen = Seen { pki: &Installed::Absent, network: &links, vrrp: state, etcd };
+    let seen = Seen { pki: &Installed::Absent, network: &links, vrrp: state, etcd, storage: &[] };
     let me = manifest.masters.first();
     let known = Known {
         at: at(0),
