@@ -68,7 +68,7 @@ pub fn run(args: &ReconcileArgs) -> Result<Exit> {
             options.trial = Some(Try { manifest, limit, asked, answer: Box::new(move || answers.try_iter().last()) });
             impatient = Some(second_signal);
         }
-        let mut narrator = Narrator::new();
+        let mut narrator = Narrator::new(options.patience);
         let mut hear = |told: Told<'_>| tell(&mut narrator, &told);
         let outcome = tokio::select! {
             outcome = run::run(&mut options, &mut hear) => outcome,
