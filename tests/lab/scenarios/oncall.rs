@@ -8,7 +8,7 @@ use crate::harness::master::{DropPlace, Master};
 use crate::harness::{must, wait};
 use anyhow::{Context as _, ensure};
 use std::fs;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 /// For the timer to come, twice on a busy machine.
@@ -52,6 +52,13 @@ impl Says<'_> {
 pub fn status_names_a_dead_master(lab: &mut Lab) -> anyhow::Result<()> {
     lab.converge()?;
     let dead = (lab.holder()? + 1) % lab.masters.len();
+    // Somebody watches on another one meanwhile.
+    let watcher = lab.holder()?;
+    let log = "/run/watch.log";
+    let watch = format!("echo $$ >/run/watch.pid; exec script -qfc 'quorate status --watch' {log}");
+    let watching =
+        lab.masters[watcher].command("sh", &["-c", &watch])?.stdin(Stdio::piped()).stdout(Stdio::null()).spawn();
+    let mut watching = watching?;
     lab.masters[dead].cut_power()?;
     let name = lab.masters[dead].name.clone();
     for master in lab.masters.iter().filter(|master| master.is_on()) {
@@ -59,6 +66,11 @@ pub fn status_names_a_dead_master(lab: &mut Lab) -> anyhow::Result<()> {
         let (first, why) = (format!("degraded: {name} does not answer"), format!("was asked at {address}"));
         Says { first: &first, why: &why, action: &format!("look after {name} (power, network") }.shown_on(master)?;
     }
+    let seen = lab.masters[watcher].must("cat", &[log])?;
+    ensure!(seen.contains(&format!("{name} does not answer")), "the watch did not show it:\n{seen}");
+    ensure!(watching.try_wait()?.is_none(), "the watch ended with the master");
+    lab.masters[watcher].must("sh", &["-c", "kill $(cat /run/watch.pid)"])?;
+    watching.wait()?;
     lab.boot_all()?;
     lab.await_converged()
 }
