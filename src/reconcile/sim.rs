@@ -286,6 +286,7 @@ impl Host for SimHost {
                 places,
             },
             cluster: self.summary(),
+            storage: Vec::new(),
         }
     }
 
