@@ -135,6 +135,15 @@ pub fn summarise(desired: &Desired, seen: &Observed, answers: &Answers) -> Summa
              this cluster is never formed again"
         ));
     }
+    if let (EtcdPhase::Recovery(order), Quorum::Held, Some(view)) = (&desired.phase, quorum, &seen.view)
+        && view.recovered.as_ref().is_some_and(|recovered| recovered.given_up.contains(&order.lost))
+    {
+        advice.push(format!(
+            "the recovery is done: write 'etcd: {{ formed: {{ clusterId: \"{:016x}\" }} }}' in place of 'recovery' in the \
+             next generation",
+            view.cluster
+        ));
+    }
     let old = answers.members.iter().filter_map(|(name, answer)| Some((name, version::advice(&answer.version)?)));
     advice.extend(old.map(|(name, what)| format!("{name} {what}")));
     let notices = answers.notices.clone();

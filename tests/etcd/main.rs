@@ -10,5 +10,6 @@ mod genesis;
 mod host;
 mod killed;
 mod membership;
+mod recovery;
 mod world;
 mod writer;

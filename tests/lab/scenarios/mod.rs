@@ -3,6 +3,7 @@
 mod boot;
 mod converge;
 mod faults;
+mod recovery;
 mod vip;
 
 use super::harness::Lab;
@@ -28,5 +29,6 @@ pub const SCENARIOS: &[Named<Lab>] = scenarios![
     faults::a_second_reconcile_waits_for_the_first,
     faults::a_refused_drop_changes_nothing_and_is_reported,
     faults::a_manifest_that_does_not_fit_the_host_is_refused_and_the_vip_stays,
+    recovery::two_destroyed_masters_are_recovered_from_the_third_by_a_signed_directive,
     faults::reconcile_killed_again_and_again_converges_in_the_end,
 ];
