@@ -31,6 +31,7 @@ const DRIVERS: &[&str] = &[
     "etcd::driver",
     "etcd::genesis::marker",
     "etcd::genesis::peer",
+    "etcd::highwater::mark",
     "etcd::membership",
     "etcd::observe",
     "etcd::probe",

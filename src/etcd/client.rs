@@ -190,6 +190,7 @@ impl Endpoint {
             version: status.version().to_owned(),
             role: if status.is_learner() { Role::Learner } else { Role::Voter },
             leader: Some(status.leader()).filter(|leader| *leader != 0),
+            term: status.raft_term(),
             applied: status.raft_applied_index(),
             alarms: status.errors().iter().filter(|error| error.contains("alarm")).cloned().collect(),
         })

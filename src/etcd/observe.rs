@@ -8,7 +8,8 @@ use super::client::Endpoint;
 use super::cluster::{Condition, Listed, PeerSeen, Role, View};
 use super::genesis::{Held, Marker, Stamp, marker};
 use super::material::{CA, CERTIFICATE, KEY, Material};
-use super::{DataDirectory, Desired, Local, Observed, Places, probe, recovery};
+use super::plan::unfit;
+use super::{DataDirectory, Desired, Local, Observed, Places, highwater, probe, recovery};
 use crate::durable;
 use crate::ident::NodeName;
 use crate::manifest::EtcdPhase;
@@ -38,10 +39,14 @@ pub async fn observe(desired: &Desired, paths: &Paths, unit: UnitState) -> Obser
         peers: BTreeMap::new(),
         view: None,
         conditions: BTreeMap::new(),
+        past: highwater::Seen::default(),
         recovery: None,
         places,
         material,
     };
+    if seen.data == DataDirectory::HasWal && matches!(seen.unit, UnitState::Inactive | UnitState::Failed { .. }) {
+        seen.past = highwater::mark::look(paths);
+    }
     if let Ok(material) = &seen.material {
         (seen.local, seen.view) = local(desired, material).await;
         if seen.view.is_none() && others_matter(desired, &seen) == Others::Matter {
@@ -68,7 +73,7 @@ enum Others {
 /// would only cost the time that dead or starting peers take not to answer.
 fn others_matter(desired: &Desired, seen: &Observed) -> Others {
     match (&seen.data, &seen.held, &seen.unit) {
-        _ if given_up_at_stake(desired, &seen.held) => Others::Matter,
+        _ if given_up_at_stake(desired, &seen.held) || unfit(seen).is_some() => Others::Matter,
         (DataDirectory::HasWal, _, UnitState::Inactive | UnitState::Changing) => Others::DoNotMatter,
         (DataDirectory::Absent | DataDirectory::Empty, Held::Marker(Marker::Committed { round }), _)
             if desired.phase == EtcdPhase::Genesis && round.fits(&desired.cluster, &desired.members) =>

@@ -175,6 +175,13 @@ impl Host {
         }
     }
 
+    /// What a run does at its end: a notice to the others, and how far the member is.
+    pub async fn publish(&self) {
+        let material = etcd::observe::read_material(&self.paths).unwrap();
+        let member = etcd::survey::publish(&self.desired, &material, b"{}".to_vec()).await.unwrap();
+        etcd::highwater::mark::note(&self.paths, &member).unwrap();
+    }
+
     /// SIGKILL to etcd alone.
     pub fn kill_etcd(&mut self) {
         self.unit = None;

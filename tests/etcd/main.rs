@@ -11,5 +11,6 @@ mod host;
 mod killed;
 mod membership;
 mod recovery;
+mod rollback;
 mod world;
 mod writer;

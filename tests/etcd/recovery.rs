@@ -155,7 +155,8 @@ fn fault_24_a_master_that_comes_back_with_the_old_data_never_mixes_with_the_reco
         std::fs::rename(data.join("member"), third.paths.state().join("member-of-new")).unwrap();
         std::fs::rename(old.join("member"), data.join("member")).unwrap();
         let Ended::Blocked(plan) = third.reconcile(WHILE).await else { panic!() };
-        println!("{plan:?}");
+        assert_eq!(plan.blocked[0].hold, Hold::Refused);
+        assert!(plan.blocked[0].why.contains(&format!("of etcd cluster {lost:x}")), "{plan:?}");
         assert!(!hosts[0].observe().await.view.unwrap().members.is_empty());
         assert!(data.join("member").exists(), "refused and kept");
     });

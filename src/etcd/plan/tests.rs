@@ -93,6 +93,7 @@ pub(in crate::etcd) fn answers(role: Role) -> Local {
         version: "3.5.30".into(),
         role,
         leader: Some(1),
+        term: 2,
         applied: 10,
         alarms: Vec::new(),
     })
@@ -116,6 +117,7 @@ pub(in crate::etcd) fn fresh() -> Observed {
         peers: [1, 2].map(|number| (name(number), silent())).into(),
         view: None,
         conditions: [1, 2].map(|id| (id, Condition::Healthy)).into(),
+        past: highwater::Seen::default(),
         recovery: None,
         places: Places { run: "/run/quorate/etcd".into(), data: "/var/lib/etcd".into() },
     }
@@ -450,4 +452,34 @@ fn new_stays_in_the_environment_only_until_there_is_a_log() {
     let new = environment(&name(3), address(3), &seen.places, &Start::New(round()));
     seen.files.insert(new.path.clone(), ObservedFile::Present { digest: new.digest(), mode: new.mode });
     assert_eq!(outline(&desired(), &seen), "env");
+}
+
+#[test]
+fn fault_05_data_that_went_back_in_time_is_not_started() {
+    let past = |member, last| highwater::Seen {
+        mark: Some(highwater::Mark { cluster: ETCD, member: 3, term: 2, applied: 100 }),
+        log: Some(highwater::log::Log { cluster: ETCD, member, term: 2, last }),
+    };
+    for held in [formed(), joining()] {
+        for unit in [UnitState::Inactive, UnitState::Failed { result: "exit-code".into() }] {
+            let seen = |past, view| Observed {
+                data: DataDirectory::HasWal,
+                held: held.clone(),
+                unit: unit.clone(),
+                past,
+                view,
+                ..fresh()
+            };
+            assert_eq!(outline(&desired(), &seen(past(3, 100), None)), "env start");
+            assert_eq!(
+                outline(&desired(), &seen(past(3, 99), None)),
+                "REFUSE",
+                "a majority may rest on what it forgot"
+            );
+            let others = || view([voter(1), voter(2), voter(3)]);
+            assert_eq!(outline(&desired(), &seen(past(3, 99), others())), "removed archive", "then it rejoins");
+            assert_eq!(outline(&desired(), &seen(past(4, 200), None)), "REFUSE", "another member's data");
+            assert_eq!(outline(&desired(), &seen(past(4, 200), others())), "REFUSE", "and it is kept");
+        }
+    }
 }
