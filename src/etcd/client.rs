@@ -6,6 +6,7 @@
 
 use super::cluster::{Listed, Role, View};
 use super::genesis::{Nonce, Round};
+use super::highwater::Mark;
 use super::material::Material;
 use super::recovery::Recovered;
 use super::{CLIENT_PORT, LocalStatus, client_url};
@@ -34,6 +35,9 @@ pub const GENESIS_KEY: &str = "/quorate/genesis";
 
 /// The key under which a cluster remembers the recovery that it came out of.
 const RECOVERY_KEY: &str = "/quorate/recovery";
+
+/// Below it, one key per master with how far its member was; without a lease, for it is about those that were away.
+const MARKS_KEY: &str = "/quorate/highwater/";
 
 /// Below it, one key per master with what that master last told the others.
 pub const NOTICES_KEY: &str = "/quorate/masters/";
@@ -204,7 +208,10 @@ impl Endpoint {
         let mut client = self.client.clone();
         let genesis = self.call("quorum read", READ_DEADLINE, client.get(GENESIS_KEY, None)).await?;
         let change = self.call("quorum read", READ_DEADLINE, client.get(MEMBERS_KEY, None)).await?;
-        let recovered = self.call("quorum read", READ_DEADLINE, client.get(RECOVERY_KEY, None)).await?;
+        // This endpoint is as fresh as the reads above from here on.
+        let local = || GetOptions::new().with_serializable();
+        let recovered = self.call("recovery record", READ_DEADLINE, client.get(RECOVERY_KEY, Some(local()))).await?;
+        let marks = self.call("marks", READ_DEADLINE, client.get(MARKS_KEY, Some(local().with_prefix()))).await?;
         let list = self.call("member list", READ_DEADLINE, client.member_list()).await?;
         let status = self.status().await?;
         let cluster = list.header().map(etcd_client::ResponseHeader::cluster_id).unwrap_or_default();
@@ -218,6 +225,7 @@ impl Endpoint {
             genesis: genesis.kvs().first().and_then(|pair| genesis_nonce(pair.value())),
             generation: change.kvs().first().and_then(|pair| changed_by(pair.value())),
             recovered: recovered.kvs().first().and_then(|pair| serde_json::from_slice(pair.value()).ok()),
+            marks: marks.kvs().iter().filter_map(mark).collect(),
             from: self.name.clone(),
         })
     }
@@ -276,6 +284,16 @@ impl Endpoint {
         let options = PutOptions::new().with_lease(lease.id());
         let key = format!("{NOTICES_KEY}{from}");
         self.call("notice", WRITE_DEADLINE, client.put(key, text, Some(options))).await.map(drop)
+    }
+
+    /// Has the cluster remember how far the member of the master `from` is.
+    ///
+    /// # Errors
+    /// There is no quorum or no answer.
+    pub async fn put_mark(&self, from: &NodeName, mark: &Mark) -> Result<(), ClientError> {
+        let mut client = self.client.clone();
+        let value = serde_json::to_vec(mark).unwrap_or_default();
+        self.call("mark", WRITE_DEADLINE, client.put(format!("{MARKS_KEY}{from}"), value, None)).await.map(drop)
     }
 
     /// Every notice that this member knows of; answered without quorum.
@@ -389,6 +407,11 @@ fn listed(member: &etcd_client::Member) -> Listed {
 
 fn changed_by(value: &[u8]) -> Option<Generation> {
     serde_json::from_slice::<ChangeRecord>(value).ok().map(|record| record.generation)
+}
+
+fn mark(pair: &etcd_client::KeyValue) -> Option<(NodeName, Mark)> {
+    let name = pair.key_str().ok()?.strip_prefix(MARKS_KEY)?.parse().ok()?;
+    Some((name, serde_json::from_slice(pair.value()).ok()?))
 }
 
 fn genesis_nonce(value: &[u8]) -> Option<Nonce> {

@@ -73,7 +73,7 @@ enum Others {
 /// would only cost the time that dead or starting peers take not to answer.
 fn others_matter(desired: &Desired, seen: &Observed) -> Others {
     match (&seen.data, &seen.held, &seen.unit) {
-        _ if given_up_at_stake(desired, &seen.held) || unfit(seen).is_some() => Others::Matter,
+        _ if given_up_at_stake(desired, &seen.held) || unfit(desired, seen).is_some() => Others::Matter,
         (DataDirectory::HasWal, _, UnitState::Inactive | UnitState::Changing) => Others::DoNotMatter,
         (DataDirectory::Absent | DataDirectory::Empty, Held::Marker(Marker::Committed { round }), _)
             if desired.phase == EtcdPhase::Genesis && round.fits(&desired.cluster, &desired.members) =>

@@ -86,7 +86,7 @@ fn existing(desired: &Desired, seen: &Observed, material: &Material, marker: Opt
         plan.block(blocked(Hold::Refused, START, why, "correct 'spec.etcd.formed.clusterId', or archive the data"));
         return plan;
     }
-    match (unfit(seen), &seen.view) {
+    match (unfit(desired, seen), &seen.view) {
         (None, _) => {}
         // Without this member the cluster has its quorum: it is a disk that was lost, and rejoins as such.
         (Some((Fault::WentBack { .. }, ended)), Some(view)) if view.cluster == ended.etcd => {
@@ -124,10 +124,11 @@ fn existing(desired: &Desired, seen: &Observed, material: &Material, marker: Opt
 }
 
 /// What is wrong with the data of a member that is stopped, if anything, and its membership.
-pub(in crate::etcd) fn unfit(seen: &Observed) -> Option<(Fault, Ended)> {
+pub(in crate::etcd) fn unfit(desired: &Desired, seen: &Observed) -> Option<(Fault, Ended)> {
+    let remembers = seen.view.as_ref().and_then(|view| view.marks.get(&desired.me));
     match &seen.held {
         Held::Marker(Marker::Formed { etcd, member, .. } | Marker::Joining { etcd, member, .. }) => {
-            Some((highwater::judge(&seen.past, *etcd, *member)?, Ended { etcd: *etcd, member: *member }))
+            Some((highwater::judge(&seen.past, remembers, *etcd, *member)?, Ended { etcd: *etcd, member: *member }))
         }
         _ => None,
     }

@@ -1,6 +1,7 @@
 //! Asking every member how it is, for status. No plan rests on it.
 
 use super::client::Endpoint;
+use super::highwater::Mark;
 use super::material::Material;
 use super::summary::{Answers, Summary, summarise};
 use super::{Desired, LocalStatus, Observed};
@@ -35,7 +36,7 @@ async fn ask_all(desired: &Desired, material: &Material) -> Answers {
     answers
 }
 
-/// Puts up this master's notice at its own member. Gives back how that member was before: what it had applied then is on
+/// Puts up this master's notice at its own member, and how far that is. Gives back how that member was before: what it had applied then is on
 /// its disk by now, because the notice came after it in the log.
 ///
 /// # Errors
@@ -47,6 +48,7 @@ pub async fn publish(
 ) -> Result<LocalStatus, super::client::ClientError> {
     let endpoint = Endpoint::open(&desired.me, desired.address, material).await?;
     let status = endpoint.status().await?;
+    endpoint.put_mark(&desired.me, &Mark::of(&status)).await?;
     endpoint.put_notice(&desired.me, text).await?;
     Ok(status)
 }

@@ -2,12 +2,13 @@
 
 use crate::genesis::{PATIENCE, converge, hosts};
 use crate::host::{Ended, Host};
-use crate::world::{NEWEST, World, name, with_etcd};
+use crate::world::{NEWEST, World, address, name, with_etcd};
 use crate::writer;
 use etcd_client::GetOptions;
-use quorate::etcd::EtcdError;
+use quorate::etcd::client::Endpoint;
 use quorate::etcd::cluster::Role;
 use quorate::etcd::genesis::{Held, Marker, marker};
+use quorate::etcd::{EtcdError, observe, snapshot};
 use quorate::ident::{Digest, Generation};
 use quorate::manifest::{EtcdPhase, Recovery};
 use quorate::plan::Hold;
@@ -187,6 +188,36 @@ fn a_directive_is_refused_when_it_expired_or_the_cluster_lives() {
     });
 }
 
+#[test]
+fn a_snapshot_that_the_directive_names_by_its_digest_replaces_data_that_nobody_has() {
+    with_etcd(NEWEST, |world| async move {
+        let (mut hosts, lost) = formed(&world).await;
+        let kept = snapshot::directory(&hosts[2].paths.markers());
+        let view = hosts[2].observe().await.view.unwrap();
+        let material = observe::read_material(&hosts[2].paths).unwrap();
+        let endpoint = Endpoint::open(&name(3), address(3), &material).await.unwrap();
+        let taken = snapshot::take(&endpoint, &hosts[2].paths.markers(), &view).await.unwrap();
+        let bytes = std::fs::read(&taken).unwrap();
+        hosts.iter_mut().for_each(Host::wipe);
+        let order = |digest| Recovery {
+            lost,
+            from: name(3),
+            snapshot: Some(digest),
+            expires_at: NEVER_EXPIRES.parse().unwrap(),
+        };
+        std::fs::create_dir_all(&kept).unwrap();
+        std::fs::write(kept.join("from-the-safe.db"), &bytes).unwrap();
+        take(&mut hosts[2], EtcdPhase::Recovery(order(Digest::of(b"another"))));
+        let ended = hosts[2].reconcile(WHILE).await;
+        assert!(matches!(&ended, Ended::Failed(error) if error.to_string().contains("has the SHA-256")), "{ended:?}");
+        assert_eq!(marker::read(&hosts[2].paths), Held::Nothing);
+        hosts.iter_mut().for_each(|host| take(host, EtcdPhase::Recovery(order(Digest::of(&bytes)))));
+        // All three have the same generation from here on.
+        converge(&mut hosts).await;
+        assert_recovered(&world, &mut hosts, lost).await;
+    });
+}
+
 async fn refusal(host: &mut Host) -> String {
     let Ended::Blocked(plan) = host.reconcile(WHILE).await else { panic!("{}", host.desired.me) };
     plan.blocked.into_iter().filter(|blocked| blocked.hold == Hold::Refused).map(|blocked| blocked.why).collect()
@@ -241,6 +272,8 @@ fn a_recovery_cut_off_after_any_step_is_finished_by_the_next_run() {
             assert_eq!(content(&world, 3).await.0.len(), WRITES as usize, "cut after {cut}");
             let archive = host.paths.etcd_data().join("archive");
             assert_eq!(std::fs::read_dir(archive).unwrap().count(), 1, "cut after {cut}");
+            let here = std::fs::read_dir(host.paths.etcd_data()).unwrap().count();
+            assert_eq!(here, 2, "member and archive, and no unfinished copy, cut after {cut}");
             let affirmed = host.log.iter().filter(|line| line.starts_with("affirm")).count();
             assert!(affirmed <= 2, "{:?}", host.log);
             host.crash();

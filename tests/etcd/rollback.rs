@@ -90,3 +90,31 @@ fn fault_05_without_a_quorum_beside_it_an_older_disk_completes_none() {
         assert_eq!(found.kvs()[0].value_str().unwrap(), "acknowledged by m1 and m3");
     });
 }
+
+#[test]
+fn fault_05_a_whole_disk_that_went_back_ends_as_a_member_that_has_everything() {
+    with_etcd(NEWEST, |world| async move {
+        let mut hosts = hosts(&world, &[1, 2, 3]);
+        converge(&mut hosts).await;
+        hosts[2].crash();
+        let (disk, old) = (world.place.path().join("m3/var"), world.place.path().join("older-disk"));
+        copy(&disk, &old);
+        converge(&mut hosts).await;
+        while_writing(&world, &[1, 2], async {
+            for _ in 0..100 {
+                client(&world, 1).await.put("x", "acknowledged", None).await.unwrap();
+            }
+            hosts[2].publish().await;
+            hosts[2].crash();
+            std::fs::remove_dir_all(&disk).unwrap();
+            copy(&old, &disk);
+            hosts[2].log.clear();
+            // It starts at once, as any existing data. What then happens is up to the leader: it may notice, and etcd ends.
+            let ended = hosts[2].reconcile(PATIENCE).await;
+            assert!(matches!(ended, Ended::Converged), "{ended:?}");
+            println!("put aside: {}", hosts[2].log.iter().any(|line| line.contains("aside")));
+        })
+        .await;
+        assert_one_cluster(&mut hosts).await;
+    });
+}

@@ -15,6 +15,8 @@ pub struct Log {
     pub member: u64,
     /// The raft term that it has seen.
     pub term: u64,
+    /// Up to which entry it knows that a majority has it.
+    pub commit: u64,
     /// The index of its last entry.
     pub last: u64,
 }
@@ -27,7 +29,7 @@ pub fn first_index(name: &str) -> Option<u64> {
 
 /// Reads the last segment, whose first entry would be `first`. Nothing when it is not understood.
 pub fn read(segment: &[u8], first: u64) -> Option<Log> {
-    let (mut owner, mut term, mut last) = (None, 0, first.saturating_sub(1));
+    let (mut owner, mut term, mut commit, mut last) = (None, 0, 0, first.saturating_sub(1));
     let mut rest = segment;
     while let Some((frame, next)) = rest.split_first_chunk::<8>() {
         let field = u64::from_le_bytes(*frame);
@@ -45,7 +47,7 @@ pub fn read(segment: &[u8], first: u64) -> Option<Log> {
             (ENTRY, Some(data)) => {
                 (term, last) = (term.max(number(&data, 2)), number(&data, 3));
             }
-            (STATE, Some(data)) => term = term.max(number(&data, 1)),
+            (STATE, Some(data)) => (term, commit) = (term.max(number(&data, 1)), number(&data, 3)),
             (SNAPSHOT, Some(data)) => {
                 (term, last) = (term.max(number(&data, 2)), last.max(number(&data, 1)));
             }
@@ -54,7 +56,7 @@ pub fn read(segment: &[u8], first: u64) -> Option<Log> {
         rest = next.get(padding..)?;
     }
     let (member, cluster) = owner?;
-    Some(Log { cluster, member, term, last })
+    Some(Log { cluster, member, term, commit, last })
 }
 
 /// The fields of one protobuf message that a log is made of: numbers and bytes.
@@ -166,15 +168,23 @@ mod tests {
 
     #[test]
     fn the_last_segment_tells_whose_it_is_and_where_it_ends() {
-        let expected = Log { cluster: 0xc1, member: u64::MAX, term: 4, last: 102 };
+        let expected = Log { cluster: 0xc1, member: u64::MAX, term: 4, commit: 102, last: 102 };
         let mut bytes = segment();
         assert_eq!(read(&bytes, 101), Some(expected));
         bytes.resize(bytes.len() + 4096, 0);
         assert_eq!(read(&bytes, 101), Some(expected), "space not yet written");
         let torn = segment();
-        assert_eq!(read(&torn[..torn.len() - 5], 101), Some(Log { term: 3, ..expected }), "cut off in the last write");
+        assert_eq!(
+            read(&torn[..torn.len() - 5], 101),
+            Some(Log { term: 3, commit: 100, ..expected }),
+            "cut off in the last write"
+        );
         let fresh: Vec<u8> = [record(METADATA, &[7, 8]), record(STATE, &[5, 1, 200])].concat();
-        assert_eq!(read(&fresh, 201), Some(Log { cluster: 8, member: 7, term: 5, last: 200 }), "no entry yet");
+        assert_eq!(
+            read(&fresh, 201),
+            Some(Log { cluster: 8, member: 7, term: 5, commit: 200, last: 200 }),
+            "no entry yet"
+        );
         assert_eq!(read(&[], 1), None);
         assert_eq!(read(&record(STATE, &[5, 1, 200]), 1), None, "nobody's");
     }

@@ -5,7 +5,7 @@ use super::{Mark, Seen};
 use crate::durable::{self, DurableError};
 use crate::etcd::LocalStatus;
 use crate::paths::Paths;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Where the mark lies.
 pub fn path(paths: &Paths) -> PathBuf {
@@ -17,12 +17,13 @@ pub fn path(paths: &Paths) -> PathBuf {
 pub fn look(paths: &Paths) -> Seen {
     Seen {
         mark: std::fs::read(path(paths)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()),
-        log: log(paths),
+        log: log(&paths.etcd_data().join("member")),
     }
 }
 
-fn log(paths: &Paths) -> Option<Log> {
-    let directory = paths.etcd_data().join("member/wal");
+/// The end of the log in `member`, a data directory at rest.
+pub fn log(member: &Path) -> Option<Log> {
+    let directory = member.join("wal");
     let names = std::fs::read_dir(&directory).ok()?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     // The sequence number comes first and has a fixed width.
     let (first, name) = names.filter_map(|name| Some((first_index(&name)?, name))).max_by(|a, b| a.1.cmp(&b.1))?;
@@ -35,9 +36,8 @@ fn log(paths: &Paths) -> Option<Log> {
 /// # Errors
 /// Names the file; the old mark is still in place.
 pub fn note(paths: &Paths, status: &LocalStatus) -> Result<(), DurableError> {
-    let LocalStatus { cluster, member, term, applied, .. } = *status;
     durable::directory(&paths.markers(), 0o700)?;
-    let mut text = serde_json::to_vec_pretty(&Mark { cluster, member, term, applied }).unwrap_or_default();
+    let mut text = serde_json::to_vec_pretty(&Mark::of(status)).unwrap_or_default();
     text.push(b'\n');
     durable::replace(&path(paths), &text, 0o600, None)
 }

@@ -4,11 +4,13 @@
 //! 5): together with one more mishap, acknowledged writes are gone. So each run notes how far the member is ([`Mark`]), and
 //! before a stopped member is started its log on disk ([`log::Log`]) has to be at least as far, and has to be its own.
 //!
-//! It holds where the data directory alone went back. What takes the mark back with it is not seen here (spec/etcd.md).
+//! Where the mark went back together with the data, the cluster remembers a second one, which is read where the others
+//! are asked anyhow; a start does not wait for that (spec/etcd.md says what is left).
 
 pub mod log;
 pub mod mark;
 
+use super::LocalStatus;
 use log::Log;
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +26,14 @@ pub struct Mark {
     pub term: u64,
     /// The index of the last entry that it had applied.
     pub applied: u64,
+}
+
+impl Mark {
+    /// What `status` shows.
+    pub fn of(status: &LocalStatus) -> Self {
+        let LocalStatus { cluster, member, term, applied, .. } = *status;
+        Self { cluster, member, term, applied }
+    }
 }
 
 /// What is known of the past of this master's data; looked at only while etcd is stopped.
@@ -50,8 +60,9 @@ pub enum Fault {
     },
 }
 
-/// Whether the data can be that of member `member` of etcd cluster `cluster`, as far as it has come.
-pub fn judge(seen: &Seen, cluster: u64, member: u64) -> Option<Fault> {
+/// Whether the data can be that of member `member` of etcd cluster `cluster`, as far as it has come by its own mark and by the
+/// one that the cluster `remembers`.
+pub fn judge(seen: &Seen, remembers: Option<&Mark>, cluster: u64, member: u64) -> Option<Fault> {
     let log = seen.log.as_ref()?;
     if (log.cluster, log.member) != (cluster, member) {
         let why = format!(
@@ -60,8 +71,11 @@ pub fn judge(seen: &Seen, cluster: u64, member: u64) -> Option<Fault> {
         );
         return Some(Fault::NotItsOwn { why });
     }
-    let mark = seen.mark.as_ref().filter(|mark| (mark.cluster, mark.member) == (cluster, member))?;
-    (log.last < mark.applied || log.term < mark.term).then(|| Fault::WentBack {
+    let marks = seen.mark.as_ref().into_iter().chain(remembers);
+    let mut ahead = marks.filter(|mark| {
+        (mark.cluster, mark.member) == (cluster, member) && (log.last < mark.applied || log.term < mark.term)
+    });
+    ahead.next().map(|mark| Fault::WentBack {
         why: format!(
             "the data went back in time: its log ends at entry {} of term {}, and this member was at entry {} of term {}",
             log.last, log.term, mark.applied, mark.term
@@ -75,7 +89,7 @@ mod tests {
 
     #[test]
     fn data_is_started_only_as_its_own_and_as_far_as_it_was() {
-        let log = |cluster, member, term, last| Some(Log { cluster, member, term, last });
+        let log = |cluster, member, term, last| Some(Log { cluster, member, term, commit: last, last });
         let mark = |term, applied| Some(Mark { cluster: 1, member: 2, term, applied });
         let table = [
             ("nothing known", None, None, None),
@@ -89,15 +103,16 @@ mod tests {
             ("another cluster", log(7, 2, 3, 100), None, Some("other")),
         ];
         for (what, log, mark, expected) in table {
-            let word = judge(&Seen { mark, log }, 1, 2).map(|fault| match fault {
+            let word = |fault: Fault| match fault {
                 Fault::NotItsOwn { .. } => "other",
                 Fault::WentBack { .. } => "back",
-            });
-            assert_eq!(word, expected, "{what}");
+            };
+            assert_eq!(judge(&Seen { mark, log }, None, 1, 2).map(word), expected, "{what}");
+            assert_eq!(judge(&Seen { mark: None, log }, mark.as_ref(), 1, 2).map(word), expected, "{what}, remembered");
         }
         let former = Some(Mark { cluster: 1, member: 9, term: 30, applied: 1000 });
         assert_eq!(
-            judge(&Seen { mark: former, log: log(1, 2, 3, 1) }, 1, 2),
+            judge(&Seen { mark: former, log: log(1, 2, 3, 1) }, former.as_ref(), 1, 2),
             None,
             "a former membership counts no more"
         );

@@ -83,7 +83,16 @@ pub(in crate::etcd) fn unstarted(number: u8) -> Listed {
 
 pub(in crate::etcd) fn view(members: impl IntoIterator<Item = Listed>) -> Option<View> {
     let members = members.into_iter().collect();
-    Some(View { cluster: ETCD, members, leader: 1, genesis: None, generation: None, recovered: None, from: name(1) })
+    Some(View {
+        cluster: ETCD,
+        members,
+        leader: 1,
+        genesis: None,
+        generation: None,
+        recovered: None,
+        marks: BTreeMap::new(),
+        from: name(1),
+    })
 }
 
 pub(in crate::etcd) fn answers(role: Role) -> Local {
@@ -458,7 +467,7 @@ fn new_stays_in_the_environment_only_until_there_is_a_log() {
 fn fault_05_data_that_went_back_in_time_is_not_started() {
     let past = |member, last| highwater::Seen {
         mark: Some(highwater::Mark { cluster: ETCD, member: 3, term: 2, applied: 100 }),
-        log: Some(highwater::log::Log { cluster: ETCD, member, term: 2, last }),
+        log: Some(highwater::log::Log { cluster: ETCD, member, term: 2, commit: last, last }),
     };
     for held in [formed(), joining()] {
         for unit in [UnitState::Inactive, UnitState::Failed { result: "exit-code".into() }] {
@@ -478,6 +487,10 @@ fn fault_05_data_that_went_back_in_time_is_not_started() {
             );
             let others = || view([voter(1), voter(2), voter(3)]);
             assert_eq!(outline(&desired(), &seen(past(3, 99), others())), "removed archive", "then it rejoins");
+            let mark = past(3, 0).mark.unwrap();
+            let remembers = others().map(|view| View { marks: [(name(3), mark)].into(), ..view });
+            let forgot = highwater::Seen { mark: None, ..past(3, 99) };
+            assert_eq!(outline(&desired(), &seen(forgot, remembers)), "removed archive", "its mark went back as well");
             assert_eq!(outline(&desired(), &seen(past(4, 200), None)), "REFUSE", "another member's data");
             assert_eq!(outline(&desired(), &seen(past(4, 200), others())), "REFUSE", "and it is kept");
         }

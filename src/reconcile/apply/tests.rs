@@ -139,6 +139,7 @@ impl SimHost {
             genesis: None,
             generation: None,
             recovered: None,
+            marks: BTreeMap::new(),
             from: desired.me().name.clone(),
         })
     }
