@@ -28,6 +28,7 @@ const DRIVERS: &[&str] = &[
     "durable",
     "journal",
     "etcd::client",
+    "etcd::client::memory",
     "etcd::driver",
     "etcd::genesis::marker",
     "etcd::genesis::peer",

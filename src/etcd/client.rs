@@ -4,11 +4,11 @@
 //! checks (etcd-client#12, #46, #47). So there is one client per endpoint, and [`Endpoint::view`] makes a linearizable
 //! read first: what the same endpoint lists afterwards is at least that fresh (M2).
 
+mod memory;
+
 use super::cluster::{Listed, Role, View};
 use super::genesis::{Nonce, Round};
-use super::highwater::Mark;
 use super::material::Material;
-use super::recovery::Recovered;
 use super::{CLIENT_PORT, LocalStatus, client_url};
 use crate::ident::{Generation, NodeName};
 use etcd_client::{
@@ -32,12 +32,6 @@ const WRITE_DEADLINE: Duration = Duration::from_secs(7);
 
 /// The key under which the cluster remembers its genesis.
 pub const GENESIS_KEY: &str = "/quorate/genesis";
-
-/// The key under which a cluster remembers the recovery that it came out of.
-const RECOVERY_KEY: &str = "/quorate/recovery";
-
-/// Below it, one key per master with how far its member was; without a lease, for it is about those that were away.
-const MARKS_KEY: &str = "/quorate/highwater/";
 
 /// Below it, one key per master with what that master last told the others.
 pub const NOTICES_KEY: &str = "/quorate/masters/";
@@ -208,10 +202,6 @@ impl Endpoint {
         let mut client = self.client.clone();
         let genesis = self.call("quorum read", READ_DEADLINE, client.get(GENESIS_KEY, None)).await?;
         let change = self.call("quorum read", READ_DEADLINE, client.get(MEMBERS_KEY, None)).await?;
-        // This endpoint is as fresh as the reads above from here on.
-        let local = || GetOptions::new().with_serializable();
-        let recovered = self.call("recovery record", READ_DEADLINE, client.get(RECOVERY_KEY, Some(local()))).await?;
-        let marks = self.call("marks", READ_DEADLINE, client.get(MARKS_KEY, Some(local().with_prefix()))).await?;
         let list = self.call("member list", READ_DEADLINE, client.member_list()).await?;
         let status = self.status().await?;
         let cluster = list.header().map(etcd_client::ResponseHeader::cluster_id).unwrap_or_default();
@@ -224,8 +214,8 @@ impl Endpoint {
             leader: status.leader.unwrap_or_default(),
             genesis: genesis.kvs().first().and_then(|pair| genesis_nonce(pair.value())),
             generation: change.kvs().first().and_then(|pair| changed_by(pair.value())),
-            recovered: recovered.kvs().first().and_then(|pair| serde_json::from_slice(pair.value()).ok()),
-            marks: marks.kvs().iter().filter_map(mark).collect(),
+            recovered: self.recovered().await?,
+            marks: self.marks().await?,
             from: self.name.clone(),
         })
     }
@@ -241,18 +231,6 @@ impl Endpoint {
             .and_then([TxnOp::put(GENESIS_KEY, value, None)]);
         let mut client = self.client.clone();
         self.call("genesis record", WRITE_DEADLINE, client.txn(write)).await.map(drop)
-    }
-
-    /// Records the recovery that the cluster came out of, and drops the genesis of the one before: what a master had
-    /// agreed to then must not start here. One transaction, so that nobody reads half of it.
-    ///
-    /// # Errors
-    /// There is no quorum or no answer.
-    pub async fn record_recovery(&self, record: &Recovered) -> Result<(), ClientError> {
-        let value = serde_json::to_vec(record).unwrap_or_default();
-        let write = Txn::new().and_then([TxnOp::put(RECOVERY_KEY, value, None), TxnOp::delete(GENESIS_KEY, None)]);
-        let mut client = self.client.clone();
-        self.call("recovery record", WRITE_DEADLINE, client.txn(write)).await.map(drop)
     }
 
     /// Adds a learner.
@@ -284,16 +262,6 @@ impl Endpoint {
         let options = PutOptions::new().with_lease(lease.id());
         let key = format!("{NOTICES_KEY}{from}");
         self.call("notice", WRITE_DEADLINE, client.put(key, text, Some(options))).await.map(drop)
-    }
-
-    /// Has the cluster remember how far the member of the master `from` is.
-    ///
-    /// # Errors
-    /// There is no quorum or no answer.
-    pub async fn put_mark(&self, from: &NodeName, mark: &Mark) -> Result<(), ClientError> {
-        let mut client = self.client.clone();
-        let value = serde_json::to_vec(mark).unwrap_or_default();
-        self.call("mark", WRITE_DEADLINE, client.put(format!("{MARKS_KEY}{from}"), value, None)).await.map(drop)
     }
 
     /// Every notice that this member knows of; answered without quorum.
@@ -407,11 +375,6 @@ fn listed(member: &etcd_client::Member) -> Listed {
 
 fn changed_by(value: &[u8]) -> Option<Generation> {
     serde_json::from_slice::<ChangeRecord>(value).ok().map(|record| record.generation)
-}
-
-fn mark(pair: &etcd_client::KeyValue) -> Option<(NodeName, Mark)> {
-    let name = pair.key_str().ok()?.strip_prefix(MARKS_KEY)?.parse().ok()?;
-    Some((name, serde_json::from_slice(pair.value()).ok()?))
 }
 
 fn genesis_nonce(value: &[u8]) -> Option<Nonce> {

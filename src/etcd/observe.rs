@@ -88,6 +88,8 @@ fn others_matter(desired: &Desired, seen: &Observed) -> Others {
 fn given_up_at_stake(desired: &Desired, held: &Held) -> bool {
     match (&desired.phase, held) {
         (EtcdPhase::Recovery(_), _) | (_, Held::Marker(Marker::Recovering { .. })) => true,
+        // Which cluster it is of, only its own port tells.
+        (EtcdPhase::Formed { .. }, Held::Marker(Marker::Executed { .. })) => true,
         (
             EtcdPhase::Formed { cluster_id },
             Held::Marker(Marker::Formed { etcd, .. } | Marker::Joining { etcd, .. }),

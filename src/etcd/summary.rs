@@ -139,9 +139,9 @@ pub fn summarise(desired: &Desired, seen: &Observed, answers: &Answers) -> Summa
         && view.recovered.as_ref().is_some_and(|recovered| recovered.given_up.contains(&order.lost))
     {
         advice.push(format!(
-            "the recovery is done: write 'etcd: {{ formed: {{ clusterId: \"{:016x}\" }} }}' in place of 'recovery' in the \
-             next generation",
-            view.cluster
+            "the recovery is done: write 'etcd: {{ formed: {{ clusterId: \"{:016x}\", follows: \"{:016x}\" }} }}' in \
+             place of 'recovery' in the next generation",
+            view.cluster, order.lost
         ));
     }
     let old = answers.members.iter().filter_map(|(name, answer)| Some((name, version::advice(&answer.version)?)));

@@ -96,7 +96,7 @@ fn fault_03_two_of_three_masters_destroyed_are_recovered_by_directive_and_only_o
         let kept = hosts[2].paths.etcd_data().join("archive");
         assert_eq!(std::fs::read_dir(&kept).unwrap().count(), 1, "the old data is in the archive");
         let advice = hosts[0].summary().await.advice.join("; ");
-        assert!(advice.contains(&format!("clusterId: \"{new:016x}\"")), "{advice}");
+        assert!(advice.contains(&format!("clusterId: \"{new:016x}\", follows: \"{lost:016x}\"")), "{advice}");
 
         // The same order in a later generation, and a reboot of all: nothing is done twice.
         hosts.iter_mut().for_each(|host| host.log.clear());

@@ -1,6 +1,7 @@
 //! The rehearsal of the worst day: a majority is destroyed, and one signed directive brings the cluster back.
 
 use crate::harness::Lab;
+use crate::harness::master::DropPlace;
 use crate::harness::wait;
 use anyhow::{Context as _, ensure};
 use jiff::{SignedDuration, Timestamp};
@@ -50,16 +51,24 @@ pub fn two_destroyed_masters_are_recovered_from_the_third_by_a_signed_directive(
     let status = String::from_utf8_lossy(&status.stdout).into_owned();
     ensure!(status.contains("the recovery is done"), "status does not ask to seal the new cluster:\n{status}");
 
+    let directive = lab.desk.drop_for(&lab.masters[1])?;
     lab.desk.revise(&[
         ("generation: 2 ", "generation: 3 "),
         (
             &format!("recovery: {{ lostClusterId: \"{lost}\", from: m2, expiresAt: {expires:.0} }}"),
-            &format!("formed: {{ clusterId: \"{new}\" }}"),
+            &format!("formed: {{ clusterId: \"{new}\", follows: \"{lost}\" }}"),
         ),
     ])?;
     lab.drop_everywhere()?;
     lab.await_converged()?;
     ensure!(cluster(lab, 2)? == new, "sealing changed the cluster");
+
+    // The directive, well signed, once more.
+    let files: Vec<_> = directive.iter().map(|(name, bytes)| (*name, &bytes[..])).collect();
+    lab.masters[1].put_drop(DropPlace::Etc, &files)?;
+    lab.masters[1].must("quorate", &["reconcile"])?;
+    lab.await_converged()?;
+    ensure!(cluster(lab, 1)? == new, "a replayed directive changed the cluster");
     Ok(())
 }
 
