@@ -93,7 +93,7 @@ fn existing(desired: &Desired, seen: &Observed, material: &Material, marker: Opt
             return put_aside(seen, &ended, marker);
         }
         (Some((Fault::WentBack { why }, _)), _) => {
-            plan.block(blocked(Hold::Refused, START, why, WENT_BACK));
+            plan.block(blocked(Hold::Waiting, START, why, WENT_BACK));
             return plan;
         }
         (Some((Fault::NotItsOwn { why }, _)), _) => {
@@ -269,7 +269,7 @@ fn record(status: &LocalStatus, marker: Option<&Marker>) -> Action {
 
 const START: &str = "start etcd";
 const WENT_BACK: &str = "a majority of the others, beside whom it rejoins by itself; or its newer disk. If all masters went back to one \
-                         and the same moment: remove 'highwater.json' from /var/lib/quorate/etcd on each";
+                         and the same moment: remove 'reached.json' from /var/lib/quorate/etcd on each";
 const HEALTHY: &str = "healthy etcd member";
 
 #[cfg(test)]

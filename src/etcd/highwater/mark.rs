@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// Where the mark lies.
 pub fn path(paths: &Paths) -> PathBuf {
-    paths.markers().join("highwater.json")
+    paths.markers().join("reached.json")
 }
 
 /// What the disk says of the past. A mark or a log that cannot be read is not compared: the start of an existing data
