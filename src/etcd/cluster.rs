@@ -4,6 +4,7 @@
 //! only a [`View`], read behind a linearizable read on the same endpoint, is a ground for changing anything (M2).
 
 use super::genesis::Nonce;
+use super::highwater::Mark;
 use super::recovery::Recovered;
 use crate::ident::{Generation, NodeName};
 use serde::{Deserialize, Serialize};
@@ -89,6 +90,8 @@ pub struct View {
     pub generation: Option<Generation>,
     /// The recovery that the cluster came out of, as recorded in it.
     pub recovered: Option<Recovered>,
+    /// How far each master's member was when it last told, as recorded in it.
+    pub marks: BTreeMap<NodeName, Mark>,
     /// Which master gave it.
     pub from: NodeName,
 }

@@ -14,6 +14,7 @@ pub mod client;
 pub mod cluster;
 pub mod driver;
 pub mod genesis;
+pub mod highwater;
 pub mod material;
 pub mod membership;
 pub mod observe;
@@ -146,6 +147,8 @@ pub struct LocalStatus {
     pub role: cluster::Role,
     /// The leader it knows, if any.
     pub leader: Option<u64>,
+    /// Its raft term.
+    pub term: u64,
     /// How far its state machine is.
     pub applied: u64,
     /// Its alarms, in etcd's words: NOSPACE, CORRUPT. A member with one serves no writes, or wrong ones.
@@ -179,6 +182,8 @@ pub struct Observed {
     pub view: Option<View>,
     /// How the listed members answer, by member id; asked only where a change of the list is at stake.
     pub conditions: BTreeMap<u64, Condition>,
+    /// What is known of the data's past, while etcd is stopped.
+    pub past: highwater::Seen,
     /// Looked at only where a recovery is asked for or a given-up cluster's data may be here.
     pub recovery: Option<recovery::Seen>,
     /// Where rendered files and data live on this host.

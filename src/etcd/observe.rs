@@ -8,7 +8,8 @@ use super::client::Endpoint;
 use super::cluster::{Condition, Listed, PeerSeen, Role, View};
 use super::genesis::{Held, Marker, Stamp, marker};
 use super::material::{CA, CERTIFICATE, KEY, Material};
-use super::{DataDirectory, Desired, Local, Observed, Places, probe, recovery, storage};
+use super::plan::unfit;
+use super::{DataDirectory, Desired, Local, Observed, Places, highwater, probe, recovery, storage};
 use crate::durable;
 use crate::ident::NodeName;
 use crate::manifest::EtcdPhase;
@@ -41,10 +42,14 @@ pub async fn observe(desired: &Desired, paths: &Paths, unit: UnitState) -> Obser
         peers: BTreeMap::new(),
         view: None,
         conditions: BTreeMap::new(),
+        past: highwater::Seen::default(),
         recovery: None,
         places,
         material,
     };
+    if seen.data == DataDirectory::HasWal && matches!(seen.unit, UnitState::Inactive | UnitState::Failed { .. }) {
+        seen.past = highwater::mark::look(paths);
+    }
     if let Ok(material) = &seen.material {
         (seen.local, seen.view) = local(desired, material).await;
         if seen.view.is_none() && others_matter(desired, &seen) == Others::Matter {
@@ -71,7 +76,7 @@ enum Others {
 /// would only cost the time that dead or starting peers take not to answer.
 fn others_matter(desired: &Desired, seen: &Observed) -> Others {
     match (&seen.data, &seen.held, &seen.unit) {
-        _ if given_up_at_stake(desired, &seen.held) => Others::Matter,
+        _ if given_up_at_stake(desired, &seen.held) || unfit(desired, seen).is_some() => Others::Matter,
         (DataDirectory::HasWal, _, UnitState::Inactive) => Others::DoNotMatter,
         // A member that was removed while it was away may hang in its start for ever (E16); one that is being formed
         // is waited for.
@@ -89,6 +94,8 @@ fn others_matter(desired: &Desired, seen: &Observed) -> Others {
 fn given_up_at_stake(desired: &Desired, held: &Held) -> bool {
     match (&desired.phase, held) {
         (EtcdPhase::Recovery(_), _) | (_, Held::Marker(Marker::Recovering { .. })) => true,
+        // Which cluster it is of, only its own port tells.
+        (EtcdPhase::Formed { .. }, Held::Marker(Marker::Executed { .. })) => true,
         (
             EtcdPhase::Formed { cluster_id },
             Held::Marker(Marker::Formed { etcd, .. } | Marker::Joining { etcd, .. }),

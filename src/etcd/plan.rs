@@ -8,6 +8,7 @@ mod empty;
 use super::change::{self, Due};
 use super::cluster::Role;
 use super::genesis::{Held, Marker};
+use super::highwater::{self, Fault};
 use super::material::Material;
 use super::recovery::{self, plan::Turn};
 use super::service::{Start, environment, key_files};
@@ -89,6 +90,21 @@ fn existing(desired: &Desired, seen: &Observed, material: &Material, marker: Opt
         plan.block(blocked(Hold::Refused, START, why, "correct 'spec.etcd.formed.clusterId', or archive the data"));
         return plan;
     }
+    match (unfit(desired, seen), &seen.view) {
+        (None, _) => {}
+        // Without this member the cluster has its quorum: it is a disk that was lost, and rejoins as such.
+        (Some((Fault::WentBack { why }, ended)), Some(view)) if view.cluster == ended.etcd => {
+            return put_aside(seen, &ended, marker, &why);
+        }
+        (Some((Fault::WentBack { why }, _)), _) => {
+            plan.block(blocked(Hold::Waiting, START, why, WENT_BACK));
+            return plan;
+        }
+        (Some((Fault::NotItsOwn { why }, _)), _) => {
+            plan.block(blocked(Hold::Refused, START, why, "find out whose data it is, and put this master's own back"));
+            return plan;
+        }
+    }
     render(&mut plan, seen, key_files(&seen.places, material), "the unit reads its own copies");
     let file = environment(&desired.me, desired.address, &seen.places, &Start::Existing);
     render(&mut plan, seen, [file], "an existing data directory needs no peers to start");
@@ -109,6 +125,17 @@ fn existing(desired: &Desired, seen: &Observed, material: &Material, marker: Opt
         plan.extend(member(desired, seen, marker, cluster));
     }
     plan
+}
+
+/// What is wrong with the data of a member that is stopped, if anything, and its membership.
+pub(in crate::etcd) fn unfit(desired: &Desired, seen: &Observed) -> Option<(Fault, Ended)> {
+    let remembers = seen.view.as_ref().and_then(|view| view.marks.get(&desired.me));
+    match &seen.held {
+        Held::Marker(Marker::Formed { etcd, member, .. } | Marker::Joining { etcd, member, .. }) => {
+            Some((highwater::judge(&seen.past, remembers, *etcd, *member)?, Ended { etcd: *etcd, member: *member }))
+        }
+        _ => None,
+    }
 }
 
 /// A membership that is over: its cluster and member id.
@@ -272,6 +299,8 @@ fn record(status: &LocalStatus, marker: Option<&Marker>) -> Action {
 }
 
 const START: &str = "start etcd";
+const WENT_BACK: &str = "a majority of the others, beside whom it rejoins by itself; or its newer disk. If all masters went back to one \
+                         and the same moment: remove 'reached.json' from /var/lib/quorate/etcd on each";
 const HEALTHY: &str = "healthy etcd member";
 
 #[cfg(test)]

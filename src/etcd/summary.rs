@@ -1,7 +1,8 @@
 //! What `quorate status` says about etcd: members, roles, health, quorum.
 
 use super::cluster::{Evidence, Role, evidence};
-use super::{Desired, LocalStatus, Observed, peer_url, version};
+use super::genesis::{Held, Marker};
+use super::{DataDirectory, Desired, LocalStatus, Observed, peer_url, version};
 use crate::ident::NodeName;
 use crate::manifest::EtcdPhase;
 use serde::{Deserialize, Serialize};
@@ -92,6 +93,12 @@ pub fn summarise(desired: &Desired, seen: &Observed, answers: &Answers) -> Summa
     let (cluster, quorum) = match evidence(seen.view.as_ref(), &seen.peers) {
         Evidence::Quorum(view) => (Some(view.cluster), Quorum::Held),
         Evidence::NoQuorum { cluster } => (Some(cluster), Quorum::Lost),
+        // Nobody shows a cluster, and this master has the data of one: it exists. As long as a member knows a leader,
+        // etcd is only starting here.
+        Evidence::Forming | Evidence::None | Evidence::Unknown if own_cluster(seen).is_some() => {
+            let led = answers.members.values().any(|answer| answer.leader.is_some());
+            (own_cluster(seen), if led { Quorum::Unknown } else { Quorum::Lost })
+        }
         Evidence::Forming | Evidence::None => (None, Quorum::Unformed),
         Evidence::Unknown => (None, Quorum::Unknown),
     };
@@ -135,8 +142,50 @@ pub fn summarise(desired: &Desired, seen: &Observed, answers: &Answers) -> Summa
              this cluster is never formed again"
         ));
     }
+    if let (EtcdPhase::Recovery(order), Quorum::Held, Some(view)) = (&desired.phase, quorum, &seen.view)
+        && view.recovered.as_ref().is_some_and(|recovered| recovered.given_up.contains(&order.lost))
+    {
+        advice.push(format!(
+            "the recovery is done: write 'etcd: {{ formed: {{ clusterId: \"{:016x}\", follows: \"{:016x}\" }} }}' in \
+             place of 'recovery' in the next generation",
+            view.cluster, order.lost
+        ));
+    }
     let old = answers.members.iter().filter_map(|(name, answer)| Some((name, version::advice(&answer.version)?)));
     advice.extend(old.map(|(name, what)| format!("{name} {what}")));
     let notices = answers.notices.clone();
     Summary { cluster: cluster.map(|cluster| format!("{cluster:016x}")), quorum, members, advice, notices }
+}
+
+/// The etcd cluster whose data this master has, as its marker says.
+fn own_cluster(seen: &Observed) -> Option<u64> {
+    match (&seen.data, &seen.held) {
+        (DataDirectory::HasWal, Held::Marker(Marker::Formed { etcd, .. })) => Some(*etcd),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::etcd::cluster::PeerSeen;
+    use crate::etcd::plan::tests::{ETCD, answers, desired, formed, fresh, name};
+    use crate::etcd::{Local, plan::tests::healthy};
+
+    #[test]
+    fn a_survivor_beside_reinstalled_masters_knows_that_its_cluster_lost_the_quorum() {
+        let peers: BTreeMap<_, _> = [1, 2].map(|number| (name(number), PeerSeen::NotListening)).into();
+        let survivor = Observed { view: None, peers: peers.clone(), ..healthy() };
+        let told = |seen: &Observed, answers: &Answers| {
+            let summary = summarise(&desired(), seen, answers);
+            (summary.cluster, summary.quorum)
+        };
+        let id = Some(format!("{ETCD:016x}"));
+        assert_eq!(told(&survivor, &Answers::default()), (id.clone(), Quorum::Lost));
+        let Local::Answers(other) = answers(Role::Voter) else { panic!() };
+        let led = Answers { members: [(name(1), other)].into(), ..Answers::default() };
+        assert_eq!(told(&survivor, &led), (id, Quorum::Unknown), "it is only starting here");
+        let wiped = Observed { held: formed(), peers, ..fresh() };
+        assert_eq!(told(&wiped, &Answers::default()), (None, Quorum::Unformed), "it has no data to show for it");
+    }
 }

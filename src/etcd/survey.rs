@@ -1,9 +1,10 @@
 //! Asking every member how it is, for status. No plan rests on it.
 
 use super::client::Endpoint;
+use super::highwater::Mark;
 use super::material::Material;
 use super::summary::{Answers, Summary, summarise};
-use super::{Desired, Observed};
+use super::{Desired, LocalStatus, Observed};
 use futures_util::future::join_all;
 
 /// Asks all members at once, each with the client's deadlines, and joins that with what was observed.
@@ -35,11 +36,19 @@ async fn ask_all(desired: &Desired, material: &Material) -> Answers {
     answers
 }
 
-/// Puts up this master's notice at its own member.
+/// Puts up this master's notice at its own member, and how far that is. Gives back how that member was before: what it had applied then is on
+/// its disk by now, because the notice came after it in the log.
 ///
 /// # Errors
 /// Its member does not answer, or has no quorum.
-pub async fn publish(desired: &Desired, material: &Material, text: Vec<u8>) -> Result<(), super::client::ClientError> {
+pub async fn publish(
+    desired: &Desired,
+    material: &Material,
+    text: Vec<u8>,
+) -> Result<LocalStatus, super::client::ClientError> {
     let endpoint = Endpoint::open(&desired.me, desired.address, material).await?;
-    endpoint.put_notice(&desired.me, text).await
+    let status = endpoint.status().await?;
+    endpoint.put_mark(&desired.me, &Mark::of(&status)).await?;
+    endpoint.put_notice(&desired.me, text).await?;
+    Ok(status)
 }

@@ -176,6 +176,8 @@ object! {
     Formed, "'formed'" {
         /// The etcd cluster id, 16 hexadecimal digits, as 'quorate status' shows it.
         "clusterId" cluster_id: HexId = required("it is what tells this cluster from one formed by mistake"),
+        /// The etcd cluster that it followed in a recovery: a host that was away meanwhile accepts the new id by this alone.
+        "follows" follows: HexId = default("its id never changed"),
     }
 }
 

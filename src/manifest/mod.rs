@@ -67,6 +67,8 @@ pub struct Manifest {
     pub health: Vec<Probe>,
     /// `spec.etcd`.
     pub etcd: EtcdPhase,
+    /// `spec.etcd.formed.follows`: the cluster that was given up for this one.
+    pub follows: Option<u64>,
     /// `spec.acknowledge`: risks the signer took knowingly.
     pub acknowledged: Acknowledgements,
     /// `spec.pki.ca`: SHA-256 of the cluster CA certificate (DER) that node bundles must chain to.

@@ -106,6 +106,8 @@ fn manifest(document: Document, digest: Digest) -> Option<Manifest> {
     let metadata = document.metadata?.value;
     let spec = document.spec?.value;
     let vip = spec.vip?.value;
+    let formed = spec.etcd.as_ref().and_then(|written| written.value.formed.as_ref());
+    let follows = formed.and_then(|formed| formed.value.follows.as_ref()).map(|written| written.value.0);
     let cluster_id = metadata.cluster_id?.value;
     let masters: Option<Vec<Master>> = spec.masters?.value.into_iter().map(|written| master(written.value)).collect();
     let probes: Option<Vec<Probe>> = match spec.health {
@@ -129,6 +131,7 @@ fn manifest(document: Document, digest: Digest) -> Option<Manifest> {
         vrrp: vrrp(spec.vrrp.map(|written| written.value), &cluster_id)?,
         health: probes?,
         etcd: etcd(spec.etcd?.value)?,
+        follows,
         acknowledged: spec.acknowledge.map_or_else(Default::default, |written| acknowledgements(&written.value)),
         ca: spec.pki.and_then(|written| written.value.ca).map(|written| written.value.0),
         cluster_id,

@@ -28,7 +28,7 @@ pub enum SuccessionError {
     /// The etcd cluster exists, and the new manifest names another.
     #[error(
         "the etcd cluster is {formed:016x} and 'etcd' names {named:016x}; a cluster's id never changes: keep \
-         'formed: {{ clusterId: \"{formed:016x}\" }}'"
+         'formed: {{ clusterId: \"{formed:016x}\" }}', or after a recovery add 'follows: \"{formed:016x}\"'"
     )]
     OtherEtcd {
         /// The cluster that exists.
@@ -68,6 +68,8 @@ pub fn judge(before: &Manifest, after: &Manifest) -> Result<(), SuccessionError>
         (EtcdPhase::Formed { cluster_id }, EtcdPhase::Genesis) => {
             return Err(SuccessionError::GenesisAgain { formed: *cluster_id });
         }
+        // It was recovered while this host was away; the manifest in between was never seen here.
+        (EtcdPhase::Formed { cluster_id: formed }, EtcdPhase::Formed { .. }) if after.follows == Some(*formed) => {}
         (EtcdPhase::Formed { cluster_id: formed }, EtcdPhase::Formed { cluster_id: named }) if formed != named => {
             return Err(SuccessionError::OtherEtcd { formed: *formed, named: *named });
         }
@@ -134,7 +136,7 @@ mod tests {
         assert_eq!(
             judge(&manifest(1, formed(7)), &manifest(2, formed(8))).unwrap_err().to_string(),
             "the etcd cluster is 0000000000000007 and 'etcd' names 0000000000000008; a cluster's id never changes: keep \
-             'formed: { clusterId: \"0000000000000007\" }'"
+             'formed: { clusterId: \"0000000000000007\" }', or after a recovery add 'follows: \"0000000000000007\"'"
         );
     }
 
@@ -161,6 +163,19 @@ mod tests {
                 expected,
                 "{before:?} {after:?}"
             );
+        }
+    }
+
+    #[test]
+    fn a_host_that_was_away_during_a_recovery_accepts_the_new_id_when_the_manifest_says_what_it_follows() {
+        let sealed = |generation, cluster_id, follows| Manifest {
+            follows,
+            ..manifest(generation, EtcdPhase::Formed { cluster_id })
+        };
+        assert_eq!(judge(&sealed(1, 7, None), &sealed(3, 8, Some(7))), Ok(()));
+        for follows in [None, Some(6)] {
+            let other = Err(SuccessionError::OtherEtcd { formed: 7, named: 8 });
+            assert_eq!(judge(&sealed(1, 7, None), &sealed(3, 8, follows)), other);
         }
     }
 

@@ -50,14 +50,15 @@ impl Machine {
         }
     }
 
-    /// Tells the other masters, through etcd, how this one is.
+    /// Tells the other masters, through etcd, how this one is, and notes how far its member has come.
     ///
     /// # Errors
     /// When its member does not take it; nothing depends on that.
     pub async fn publish(&self, desired: &Desired, status: &Status) -> Result<(), Box<dyn std::error::Error>> {
         let Some(notice) = Notice::of(status) else { return Ok(()) };
         let material = etcd::observe::read_material(&self.paths)?;
-        Ok(etcd::survey::publish(&desired.etcd(), &material, serde_json::to_vec(&notice)?).await?)
+        let member = etcd::survey::publish(&desired.etcd(), &material, serde_json::to_vec(&notice)?).await?;
+        Ok(etcd::highwater::mark::note(&self.paths, &member)?)
     }
 
     /// Has systemd start the next run, which waits for this one's lock and then converges to what is in force by then.

@@ -158,6 +158,7 @@ impl SimHost {
             genesis: None,
             generation: None,
             recovered: None,
+            marks: BTreeMap::new(),
             from: desired.me().name.clone(),
         })
     }
@@ -228,6 +229,7 @@ impl Host for SimHost {
                 version: "3.5.30".into(),
                 role: Role::Voter,
                 leader: Some(MEMBER),
+                term: 2,
                 applied: 9,
                 alarms: Vec::new(),
             }),
@@ -281,6 +283,7 @@ impl Host for SimHost {
                 local,
                 peers: BTreeMap::new(),
                 view: self.view(desired),
+                past: etcd::highwater::Seen::default(),
                 recovery: None,
                 conditions: self.listed.iter().map(|listed| (listed.id, Condition::Healthy)).collect(),
                 places,

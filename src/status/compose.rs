@@ -306,9 +306,11 @@ fn etcd(summary: Option<&Summary>) -> EtcdStatus {
             }
         }
         Quorum::Lost => {
-            EtcdStatus::NoQuorum { why: "a cluster exists, and no member here could read with quorum".into() }
+            let which = summary.cluster.as_ref().map_or("a cluster".to_owned(), |id| format!("etcd cluster {id}"));
+            EtcdStatus::NoQuorum { why: format!("{which} exists, and no member here could read with quorum") }
         }
         Quorum::Unformed => EtcdStatus::Unformed,
+        Quorum::Unknown if summary.cluster.is_some() => EtcdStatus::Unknown { why: "etcd is starting here".into() },
         Quorum::Unknown => EtcdStatus::Unknown { why: "not every master answered, and none shows a cluster".into() },
     }
 }

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use quorate::etcd::Action;
 use quorate::etcd::genesis::peer::Agent;
 use quorate::etcd::genesis::{Held, Marker, Round, marker};
-use quorate::etcd::observe;
+use quorate::etcd::{highwater, observe};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -149,7 +149,12 @@ fn lives_on(suite: &str) {
     with_etcd(suite, |world| async move {
         let mut hosts = hosts(&world, &[1, 2, 3]);
         converge(&mut hosts).await;
+        let listed = hosts[0].observe().await.view.unwrap();
         hosts.iter_mut().for_each(Host::crash);
+        for host in &hosts {
+            let log = highwater::mark::look(&host.paths).log.expect("this version's log can be read");
+            assert!(log.cluster == listed.cluster && listed.member(log.member).is_some() && log.last > 3, "{log:?}");
+        }
         converge(&mut hosts).await;
         hosts[1].wipe();
         converge(&mut hosts).await;

@@ -18,6 +18,11 @@ use tokio::time::{Instant, sleep, timeout};
 /// Pause between two looks while only waits are left, as reconcile makes it.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
+/// How long a run waits for a start job; etcd may go on starting without it.
+const JOB_DEADLINE: Duration = Duration::from_secs(10);
+/// TimeoutStopSec= of the unit.
+const STOP_TIMEOUT: Duration = Duration::from_secs(20);
+
 pub struct Host {
     pub desired: Desired,
     pub paths: Paths,
@@ -61,6 +66,9 @@ impl Host {
         for directory in [paths.etcd_data(), paths.run(), paths.state()] {
             std::fs::create_dir_all(directory).unwrap();
         }
+        let tool = paths.etcdutl();
+        std::fs::create_dir_all(tool.parent().unwrap()).unwrap();
+        let _kept = std::os::unix::fs::symlink(world.etcd.with_file_name("etcdutl"), tool);
         world.issue(&paths.node_pki(), name(me).as_str(), address(me));
         Self {
             desired: desired(me, masters, 1),
@@ -150,7 +158,7 @@ impl Host {
             match unit.verb {
                 Verb::Start | Verb::ResetAndStart => self.start(until).await,
                 Verb::Stop => {
-                    self.unit = None;
+                    self.stop().await;
                     self.ended = UnitState::Inactive;
                 }
                 Verb::Reload => unreachable!("etcd has nothing to reload"),
@@ -160,6 +168,24 @@ impl Host {
         let born = self.born;
         let progress = |what: &str| println!("[{:.3}] {name}: {what}", born.elapsed().as_secs_f64());
         self.driver.execute(action, &self.desired, Patience { until, progress: &progress }).await
+    }
+
+    /// What the stop job does: SIGTERM, and SIGKILL to what is left.
+    async fn stop(&mut self) {
+        let Some(mut process) = self.unit.take() else { return };
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(process.child.id()).unwrap());
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+        let until = Instant::now() + STOP_TIMEOUT;
+        while process.child.try_wait().unwrap().is_none() && Instant::now() < until {
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// What a run does at its end: a notice to the others, and how far the member is.
+    pub async fn publish(&self) {
+        let material = etcd::observe::read_material(&self.paths).unwrap();
+        let member = etcd::survey::publish(&self.desired, &material, b"{}".to_vec()).await.unwrap();
+        etcd::highwater::mark::note(&self.paths, &member).unwrap();
     }
 
     /// SIGKILL to etcd alone.
@@ -254,6 +280,7 @@ impl Host {
             .spawn()
             .unwrap();
         self.unit = Some(Process { child, notify, ready: false });
+        let until = until.min(Instant::now() + JOB_DEADLINE);
         while Instant::now() < until && self.unit_state() == UnitState::Changing {
             let Some(process) = &self.unit else { return };
             let _heard = timeout(Duration::from_millis(100), process.notify.readable()).await;

@@ -11,6 +11,8 @@ mod genesis;
 mod host;
 mod killed;
 mod membership;
+mod recovery;
+mod rollback;
 mod storage;
 mod world;
 mod writer;

@@ -83,7 +83,16 @@ pub(in crate::etcd) fn unstarted(number: u8) -> Listed {
 
 pub(in crate::etcd) fn view(members: impl IntoIterator<Item = Listed>) -> Option<View> {
     let members = members.into_iter().collect();
-    Some(View { cluster: ETCD, members, leader: 1, genesis: None, generation: None, recovered: None, from: name(1) })
+    Some(View {
+        cluster: ETCD,
+        members,
+        leader: 1,
+        genesis: None,
+        generation: None,
+        recovered: None,
+        marks: BTreeMap::new(),
+        from: name(1),
+    })
 }
 
 pub(in crate::etcd) fn answers(role: Role) -> Local {
@@ -93,6 +102,7 @@ pub(in crate::etcd) fn answers(role: Role) -> Local {
         version: "3.5.30".into(),
         role,
         leader: Some(1),
+        term: 2,
         applied: 10,
         alarms: Vec::new(),
     })
@@ -118,6 +128,7 @@ pub(in crate::etcd) fn fresh() -> Observed {
         peers: [1, 2].map(|number| (name(number), silent())).into(),
         view: None,
         conditions: [1, 2].map(|id| (id, Condition::Healthy)).into(),
+        past: highwater::Seen::default(),
         recovery: None,
         places: Places { run: "/run/quorate/etcd".into(), data: "/var/lib/etcd".into() },
     }
@@ -486,4 +497,34 @@ fn fault_26_a_partition_without_room_begins_no_membership_and_an_existing_one_is
     }
     let existing = Observed { data: DataDirectory::HasWal, held: formed(), ..fresh() };
     assert_eq!(outline(&desired(), &full(existing)), "env start");
+}
+
+#[test]
+fn fault_05_data_that_went_back_in_time_is_not_started() {
+    let past = |member, last| highwater::Seen {
+        mark: Some(highwater::Mark { cluster: ETCD, member: 3, term: 2, applied: 100 }),
+        log: Some(highwater::log::Log { cluster: ETCD, member, term: 2, commit: last, last }),
+    };
+    for held in [formed(), joining()] {
+        for unit in [UnitState::Inactive, UnitState::Failed { result: "exit-code".into() }] {
+            let seen = |past, view| Observed {
+                data: DataDirectory::HasWal,
+                held: held.clone(),
+                unit: unit.clone(),
+                past,
+                view,
+                ..fresh()
+            };
+            assert_eq!(outline(&desired(), &seen(past(3, 100), None)), "env start");
+            assert_eq!(outline(&desired(), &seen(past(3, 99), None)), "WAIT", "a majority may rest on what it forgot");
+            let others = || view([voter(1), voter(2), voter(3)]);
+            assert_eq!(outline(&desired(), &seen(past(3, 99), others())), "removed archive", "then it rejoins");
+            let mark = past(3, 0).mark.unwrap();
+            let remembers = others().map(|view| View { marks: [(name(3), mark)].into(), ..view });
+            let forgot = highwater::Seen { mark: None, ..past(3, 99) };
+            assert_eq!(outline(&desired(), &seen(forgot, remembers)), "removed archive", "its mark went back as well");
+            assert_eq!(outline(&desired(), &seen(past(4, 200), None)), "REFUSE", "another member's data");
+            assert_eq!(outline(&desired(), &seen(past(4, 200), others())), "REFUSE", "and it is kept");
+        }
+    }
 }

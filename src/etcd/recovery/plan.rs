@@ -201,10 +201,16 @@ fn without_data(desired: &Desired, seen: &Observed, order: &Recovery, marker: Op
         ));
     }
     if order.snapshot.is_none() {
-        return refuse(
-            format!("this master has no data of etcd cluster {:x}", order.lost),
-            "sign a directive that names a master with data, or a snapshot ('quorate help recovery')",
-        );
+        // Either it was named by mistake, or it did this, was wiped, and its new cluster is away.
+        return only(blocked(
+            Hold::Waiting,
+            RECOVER,
+            format!(
+                "this master has no data of etcd cluster {:x}, and no cluster that follows it can be read",
+                order.lost
+            ),
+            "the other members, if the new cluster exists; else a directive that names a master with data, or a snapshot",
+        ));
     }
     match not_to_be_begun(desired, seen, order) {
         Some(blocked) => only(blocked),

@@ -10,6 +10,7 @@ use crate::etcd::client::Endpoint;
 use crate::etcd::cluster::PeerSeen;
 use crate::etcd::driver::Patience;
 use crate::etcd::genesis::{Marker, Nonce, marker};
+use crate::etcd::highwater;
 use crate::etcd::material::Material;
 use crate::etcd::membership::pause;
 use crate::etcd::{Desired, EtcdError, peer_url, probe, snapshot};
@@ -137,12 +138,19 @@ impl Restore<'_> {
         let data = self.paths.etcd_data();
         let source = match begun.snapshot {
             Some(digest) => self.find(digest)?,
-            None => data.join("archive").join(begun.archive()).join("member/snap/db"),
+            None => {
+                let member = data.join("archive").join(begun.archive()).join("member");
+                if let Some(log) = highwater::mark::log(&member).filter(|log| log.last > log.commit) {
+                    let (from, to) = (log.commit + 1, log.last);
+                    (self.patience.progress)(&format!(
+                        "entries {from} to {to} of the log are not carried over: this master never heard that a majority had them"
+                    ));
+                }
+                member.join("snap/db")
+            }
         };
-        // What a killed run left is an unfinished copy. Its tool may still be writing: this one gets a place of its own.
-        for left in self.unfinished(&data)? {
-            fs::remove_dir_all(&left).map_err(failed("remove the unfinished copy", &left))?;
-        }
+        // The tool of a killed run may still be writing: this one gets a place of its own.
+        self.sweep()?;
         let place = data.join(format!("{UNFINISHED}{}-{}", begun.nonce, std::process::id()));
         let (tool, url) = (self.paths.etcdutl(), peer_url(self.desired.address));
         let ran = Command::new(&tool)
@@ -180,15 +188,16 @@ impl Restore<'_> {
         File::open(place).and_then(|file| file.sync_all()).map_err(failed("sync", place))
     }
 
-    fn unfinished(&self, data: &Path) -> Result<Vec<PathBuf>, EtcdError> {
-        let read = || -> io::Result<Vec<PathBuf>> {
-            let entries = fs::read_dir(data)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
-            let ours = |path: &PathBuf| {
-                path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(UNFINISHED))
-            };
-            Ok(entries.into_iter().filter(ours).collect())
-        };
-        read().map_err(failed("read", data))
+    /// Removes the unfinished copies that killed runs left.
+    fn sweep(&self) -> Result<(), EtcdError> {
+        let data = self.paths.etcd_data();
+        for entry in fs::read_dir(&data).map_err(failed("read", &data))? {
+            let left = entry.map_err(failed("read", &data))?.path();
+            if left.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(UNFINISHED)) {
+                fs::remove_dir_all(&left).map_err(failed("remove the unfinished copy", &left))?;
+            }
+        }
+        Ok(())
     }
 
     /// The snapshot with that digest among those on this host.
@@ -212,6 +221,7 @@ impl Restore<'_> {
 
     /// In the cluster first: a run that is killed in between records the same once more.
     async fn record(&self, etcd: u64, member: u64, begun: &Begun) -> Result<(), EtcdError> {
+        self.sweep()?;
         let mut said = String::new();
         loop {
             let write = async {

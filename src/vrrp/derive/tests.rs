@@ -100,6 +100,7 @@ fn sample(masters: &[&str], transport: manifest::Transport) -> Manifest {
             rise: 2,
         }],
         etcd: manifest::EtcdPhase::Genesis,
+        follows: None,
         acknowledged: Default::default(),
         ca: None,
     }

@@ -68,6 +68,26 @@ impl Desk {
         Ok(told)
     }
 
+    /// The next manifest, from the one on the desk by replacing text: compared, checked and signed as an administrator does.
+    pub fn revise(&self, edits: &[(&str, &str)]) -> anyhow::Result<()> {
+        let place = self.directory.join("manifest.yaml");
+        let old = fs::read_to_string(&place)?;
+        let mut new = old.clone();
+        for (from, to) in edits {
+            anyhow::ensure!(new.contains(from), "the manifest has no '{from}'");
+            new = new.replace(from, to);
+        }
+        fs::write(self.directory.join("old.yaml"), old)?;
+        fs::write(&place, new)?;
+        fs::remove_file(self.directory.join("manifest.yaml.sig"))?;
+        for command in
+            ["diff old.yaml manifest.yaml", "check manifest.yaml --against old.yaml", "sign manifest.yaml --key admin"]
+        {
+            self.quorate(&command.split(' ').collect::<Vec<_>>())?;
+        }
+        Ok(())
+    }
+
     /// The desk of an earlier run, or a new one: an image keeps the trust it was built with.
     pub fn kept(directory: &Path, quorate: &Path) -> anyhow::Result<Self> {
         let desk = Self { directory: directory.to_owned(), quorate: quorate.to_owned() };

@@ -174,7 +174,7 @@ fn a_master_killed_in_genesis_knows_its_cluster_from_its_own_etcd() {
 #[test]
 fn without_data_the_named_master_needs_a_snapshot() {
     for held in [Held::Nothing, formed(), joining(), executed()] {
-        assert_eq!(outline(&directive(3, false), &wiped(held.clone())), "REFUSE", "{held:?}");
+        assert_eq!(outline(&directive(3, false), &wiped(held.clone())), "WAIT", "{held:?}");
         assert_eq!(outline(&directive(3, true), &wiped(held.clone())), "affirm", "{held:?}");
     }
     let both = [(name(1), of_lost()), (name(2), of_lost())].into();
