@@ -54,7 +54,7 @@ pub fn plan(desired: &Desired, seen: &Observed) -> Plan<Action> {
 fn existing(desired: &Desired, seen: &Observed, material: &Material, marker: Option<&Marker>) -> Plan<Action> {
     let mut plan = Plan::default();
     if let Some(ended) = ended(desired, seen, marker) {
-        return put_aside(seen, &ended, marker, "the cluster lists this member no more");
+        return put_aside(seen, &ended, marker);
     }
     if let Some(damage) = &seen.damage {
         return damaged(desired, seen, damage, marker);
@@ -149,7 +149,7 @@ fn damaged(desired: &Desired, seen: &Observed, damage: &Damage, marker: Option<&
     };
     let own = view.member(*member).filter(|_| view.cluster == *etcd);
     match own.map(|own| change::removal(desired, view, &seen.conditions, own)) {
-        Some(Ok(())) => put_aside(seen, &Ended { etcd: *etcd, member: *member }, marker, &damage.to_string()),
+        Some(Ok(())) => aside(seen, &Ended { etcd: *etcd, member: *member }, marker, &damage.to_string()),
         Some(Err(held)) => {
             plan.block(kept(held.hold, format!("{} ({})", held.unblock, held.why)));
             plan
@@ -162,7 +162,11 @@ fn damaged(desired: &Desired, seen: &Observed, damage: &Damage, marker: Option<&
 }
 
 /// Stops what may still hang on the dead data (E16), notes the end, and puts the data aside.
-fn put_aside(seen: &Observed, ended: &Ended, marker: Option<&Marker>, why: &str) -> Plan<Action> {
+fn put_aside(seen: &Observed, ended: &Ended, marker: Option<&Marker>) -> Plan<Action> {
+    aside(seen, ended, marker, "the cluster lists this member no more")
+}
+
+fn aside(seen: &Observed, ended: &Ended, marker: Option<&Marker>, why: &str) -> Plan<Action> {
     let mut plan = Plan::default();
     if matches!(seen.unit, UnitState::Active | UnitState::Changing) {
         plan.step(Action::Unit(UnitAction { unit: Unit::Etcd, verb: Verb::Stop }), why);

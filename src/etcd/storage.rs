@@ -121,7 +121,8 @@ fn path_in_file_system(path: &Path) -> io::Result<PathBuf> {
     // An empty path appended would leave a slash at the end, which compares equal but reads badly.
     let path: PathBuf = existing.canonicalize()?.components().chain(missing.components()).collect();
     // Mounts belong to a thread, not to its process.
-    locate(&path, &fs::read_to_string("/proc/thread-self/mountinfo")?).ok_or_else(|| io::Error::from(ErrorKind::NotFound))
+    locate(&path, &fs::read_to_string("/proc/thread-self/mountinfo")?)
+        .ok_or_else(|| io::Error::from(ErrorKind::NotFound))
 }
 
 /// By proc_pid_mountinfo(5): the fourth field is the mounted directory in its file system, the fifth where it is

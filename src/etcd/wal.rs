@@ -146,9 +146,9 @@ fn varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
 /// Whether one of the disk sectors under `record`, which begins at `offset` of its file, holds nothing but zeros.
 fn has_empty_sector(record: &[u8], offset: usize) -> bool {
     let (first, rest) = record.split_at(record.len().min(SECTOR_BYTES - offset % SECTOR_BYTES));
-    std::iter::once(first).chain(rest.chunks(SECTOR_BYTES)).any(|sector| {
-        !sector.is_empty() && sector.iter().all(|byte| *byte == 0)
-    })
+    std::iter::once(first)
+        .chain(rest.chunks(SECTOR_BYTES))
+        .any(|sector| !sector.is_empty() && sector.iter().all(|byte| *byte == 0))
 }
 
 const LENGTH_BYTES: usize = 8;

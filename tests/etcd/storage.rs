@@ -114,7 +114,10 @@ fn fault_26_a_data_partition_that_is_missing_or_late_is_not_a_wipe() {
             partition.unmount();
             // What shows is an empty directory on the good, writable, lasting disk below.
             let Ended::Blocked(plan) = hosts[2].reconcile(WHILE).await else { panic!() };
-            assert!(plan.steps.is_empty() && plan.blocked[0].why.contains("is the data partition mounted?"), "{plan:?}");
+            assert!(
+                plan.steps.is_empty() && plan.blocked[0].why.contains("is the data partition mounted?"),
+                "{plan:?}"
+            );
             partition.mount(&["-oro"]).unwrap();
             let Ended::Blocked(plan) = hosts[2].reconcile(WHILE).await else { panic!() };
             assert!(plan.steps.is_empty() && plan.blocked[0].why.contains("read-only"), "{plan:?}");
@@ -168,7 +171,8 @@ fn fault_26_a_full_partition_under_existing_data_costs_the_others_nothing() {
             hosts[2].crash();
             let filler = hosts[2].paths.etcd_data().join("filler");
             let mut file = std::fs::File::create(&filler).unwrap();
-            let full = std::iter::repeat_with(|| std::io::Write::write_all(&mut file, &[1; 1 << 20])).find(Result::is_err);
+            let full =
+                std::iter::repeat_with(|| std::io::Write::write_all(&mut file, &[1; 1 << 20])).find(Result::is_err);
             drop(file);
             assert!(full.is_some());
             // etcd may run on what it preallocated, or not at all; nothing is put aside and nobody is removed.
@@ -212,8 +216,10 @@ fn fault_15_a_master_removed_while_away_that_hangs_on_its_data_rejoins() {
         .await;
         assert_one_cluster(&mut hosts).await;
         let archive = hosts[2].paths.etcd_data().join("archive");
-        assert!(std::fs::read_dir(archive).unwrap().any(|entry| {
-            entry.unwrap().file_name().to_string_lossy().ends_with(&format!("-{removed:x}"))
-        }));
+        assert!(
+            std::fs::read_dir(archive)
+                .unwrap()
+                .any(|entry| { entry.unwrap().file_name().to_string_lossy().ends_with(&format!("-{removed:x}")) })
+        );
     });
 }
