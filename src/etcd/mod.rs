@@ -26,6 +26,7 @@ pub mod summary;
 pub mod survey;
 pub mod version;
 pub mod wal;
+pub mod watch;
 
 use crate::file::{ObservedFile, RenderedFile};
 use crate::ident::{ClusterId, Digest, Generation, NodeName};
@@ -81,9 +82,14 @@ impl Desired {
         }
     }
 
+    /// Whether the manifest names this master no more: not under this name at this address.
+    pub fn is_leaving(&self) -> bool {
+        self.members.get(&self.me) != Some(&self.address)
+    }
+
     /// The other masters.
     pub fn peers(&self) -> impl Iterator<Item = (&NodeName, &IpAddr)> {
-        self.members.iter().filter(|(name, _)| **name != self.me)
+        self.members.iter().filter(|(_, address)| **address != self.address)
     }
 }
 
@@ -178,6 +184,8 @@ pub struct Observed {
     pub view: Option<View>,
     /// How the listed members answer, by member id; asked only where a change of the list is at stake.
     pub conditions: BTreeMap<u64, Condition>,
+    /// For how long learners and members of no manifest have stood still.
+    pub watched: watch::Watched,
     /// Where rendered files and data live on this host.
     pub places: Places,
 }
@@ -226,6 +234,15 @@ pub enum Action {
         /// Its entry, as it stood when this was decided.
         entry: Listed,
     },
+    /// Remove another master's learner that stands still, unless it moves after all.
+    EvictLearner {
+        /// The cluster.
+        cluster: u64,
+        /// Its entry, as it stood when this was decided.
+        entry: Listed,
+        /// How far it had applied the log then, if it said so.
+        applied: Option<u64>,
+    },
     /// Put a dead data directory aside.
     ArchiveData {
         /// Name of the archive inside the data directory: the same file system, so that it is one rename.
@@ -266,6 +283,9 @@ impl fmt::Display for Action {
             }
             Action::RemoveMember { cluster, entry } => {
                 write!(f, "remove member {} from etcd cluster {cluster:x}", change::label(entry))
+            }
+            Action::EvictLearner { cluster, entry, .. } => {
+                write!(f, "remove the stuck learner {} from etcd cluster {cluster:x}", change::label(entry))
             }
             Action::ArchiveData { name } => write!(f, "put the dead data directory aside as 'archive/{name}'"),
             Action::Promote { member, .. } => write!(f, "make member {member:x} a voter once it has caught up"),

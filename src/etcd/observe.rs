@@ -1,25 +1,28 @@
-//! Looking at this host's member and, as far as needed, at the others. Changes nothing.
+//! Looking at this host's member and, as far as needed, at the others. Changes nothing but its own memory of what stood
+//! still ([`super::watch`]).
 //!
 //! A converged member costs one connection to itself. Only when it does not read with quorum are the other masters
 //! asked, all at once, each with a deadline of about a second, so that dead peers do not add up.
 
 use super::change::{Fit, fit, own};
-use super::client::Endpoint;
+use super::client::{ClientError, Endpoint};
 use super::cluster::{Condition, Listed, PeerSeen, Role, View};
 use super::genesis::{Held, Marker, Stamp, marker};
 use super::material::{CA, CERTIFICATE, KEY, Material};
-use super::{DataDirectory, Desired, Local, Observed, Places, probe, storage};
+use super::watch::{Record, Watched};
+use super::{DataDirectory, Desired, Local, LocalStatus, Observed, Places, probe, storage};
 use crate::durable;
 use crate::ident::NodeName;
 use crate::manifest::EtcdPhase;
 use crate::paths::Paths;
 use crate::systemd::UnitState;
 use futures_util::future::join_all;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::Duration;
 
 /// Looks at everything that [`super::plan::plan`] needs.
 pub async fn observe(desired: &Desired, paths: &Paths, unit: UnitState) -> Observed {
@@ -41,6 +44,7 @@ pub async fn observe(desired: &Desired, paths: &Paths, unit: UnitState) -> Obser
         peers: BTreeMap::new(),
         view: None,
         conditions: BTreeMap::new(),
+        watched: Watched::default(),
         places,
         material,
     };
@@ -50,10 +54,52 @@ pub async fn observe(desired: &Desired, paths: &Paths, unit: UnitState) -> Obser
             (seen.peers, seen.view) = others(desired, material).await;
         }
         if let Some(view) = seen.view.as_ref().filter(|view| change_at_stake(desired, &seen, view)) {
-            seen.conditions = conditions(view, material).await;
+            let asked = poll(view, material).await;
+            seen.conditions = asked.conditions;
+            seen.watched.applied = asked.answers.iter().map(|(member, answer)| (*member, answer.applied)).collect();
+            seen.watched.answering = answering(desired, view, material).await;
         }
     }
+    seen.watched.still = remember(desired, paths, &seen);
     seen
+}
+
+/// Takes this look into the record. A reader without the right to write only reads it.
+fn remember(desired: &Desired, paths: &Paths, seen: &Observed) -> BTreeMap<u64, Duration> {
+    let place = paths.run().join("etcd-watch.json");
+    let before: Record =
+        std::fs::read(&place).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
+    let now_s = boot_s();
+    let after = before.clone().after(desired, seen.view.as_ref(), &seen.watched.applied, now_s);
+    if after != before {
+        let text = serde_json::to_vec(&after).unwrap_or_default();
+        let _ignored = durable::replace(&place, &text, 0o644, None);
+    }
+    after.still(now_s)
+}
+
+/// Seconds since this boot, suspended ones included. No step of the wall clock makes anybody look stuck.
+fn boot_s() -> u64 {
+    let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME);
+    now.map_or(0, |now| now.tv_sec().try_into().unwrap_or(0))
+}
+
+/// The owners of learners whose host answers at its peer port, if only that nothing listens there.
+async fn answering(desired: &Desired, view: &View, material: &Material) -> BTreeSet<NodeName> {
+    let Ok(tls) = material.client() else { return BTreeSet::new() };
+    let learners = view.members.iter().filter(|listed| listed.role == Role::Learner);
+    let owners = learners.filter_map(|listed| match fit(desired, listed) {
+        Fit::Master(name) if name != desired.me => desired.members.get(&name).map(|address| (name, *address)),
+        _ => None,
+    });
+    let asked = owners.map(|(name, address)| {
+        let tls = tls.clone();
+        async move {
+            let silent = matches!(probe::members(&tls, &name, address).await, PeerSeen::Silent { .. });
+            (!silent).then_some(name)
+        }
+    });
+    join_all(asked).await.into_iter().flatten().collect()
 }
 
 /// Whether what the others show can change what is done here.
@@ -66,6 +112,9 @@ enum Others {
 /// An existing data directory is started without asking anybody, and so is a start that all have agreed to; asking
 /// would only cost the time that dead or starting peers take not to answer.
 fn others_matter(desired: &Desired, seen: &Observed) -> Others {
+    if desired.is_leaving() {
+        return Others::Matter;
+    }
     match (&seen.data, &seen.held, &seen.unit) {
         (DataDirectory::HasWal, _, UnitState::Inactive) => Others::DoNotMatter,
         // A member that was removed while it was away may hang in its start for ever (E16); one that is being formed
@@ -85,21 +134,47 @@ fn change_at_stake(desired: &Desired, seen: &Observed, view: &View) -> bool {
     seen.data != DataDirectory::HasWal
         || seen.damage.is_some()
         || own(desired, view).is_none()
-        || view.members.iter().any(|listed| !matches!(fit(desired, listed), Fit::Master(_)))
+        || view
+            .members
+            .iter()
+            .any(|listed| listed.role == Role::Learner || !matches!(fit(desired, listed), Fit::Master(_)))
+}
+
+/// What the listed members said.
+#[derive(Debug, Default)]
+pub struct Poll {
+    /// How each one is, by member id.
+    pub conditions: BTreeMap<u64, Condition>,
+    /// What those that answered say of themselves.
+    pub answers: BTreeMap<u64, LocalStatus>,
 }
 
 /// Asks every listed member at its own endpoint, all at once.
-pub async fn conditions(view: &View, material: &Material) -> BTreeMap<u64, Condition> {
-    let asked = view.members.iter().map(|listed| async move { (listed.id, condition(view, listed, material).await) });
-    join_all(asked).await.into_iter().collect()
+pub async fn poll(view: &View, material: &Material) -> Poll {
+    let asked = view.members.iter().map(|listed| async move { (listed.id, ask(listed, material).await) });
+    let mut poll = Poll::default();
+    for (member, answer) in join_all(asked).await {
+        let listed = view.member(member);
+        let condition = listed.map_or_else(|| unhealthy("it is not listed"), |listed| condition(view, listed, &answer));
+        poll.conditions.insert(member, condition);
+        poll.answers.extend(answer.ok().map(|answer| (member, answer)));
+    }
+    poll
 }
 
-async fn condition(view: &View, listed: &Listed, material: &Material) -> Condition {
-    let unhealthy = |why: &str| Condition::Unhealthy { why: why.to_owned() };
-    let Some((name, address)) = endpoint_of(listed) else { return unhealthy("it has never started") };
+async fn ask(listed: &Listed, material: &Material) -> Result<LocalStatus, String> {
+    let (name, address) = endpoint_of(listed).ok_or("it has never started")?;
     let answer = async { Endpoint::open(&name, address, material).await?.status().await };
-    match answer.await {
-        Err(error) => unhealthy(&error.to_string()),
+    answer.await.map_err(|error: ClientError| error.to_string())
+}
+
+fn unhealthy(why: &str) -> Condition {
+    Condition::Unhealthy { why: why.to_owned() }
+}
+
+fn condition(view: &View, listed: &Listed, answer: &Result<LocalStatus, String>) -> Condition {
+    match answer {
+        Err(why) => unhealthy(why),
         Ok(status) if (status.cluster, status.member) != (view.cluster, listed.id) => {
             unhealthy("another member answers in its place")
         }

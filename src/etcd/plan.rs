@@ -4,6 +4,7 @@
 //! moment of execution (lock, fresh list) is the driver's; whether it is taken is decided here alone.
 
 mod empty;
+mod leave;
 
 use super::change::{self, Due};
 use super::cluster::Role;
@@ -11,10 +12,11 @@ use super::genesis::{Held, Marker};
 use super::material::Material;
 use super::service::{Start, environment, key_files};
 use super::wal::Damage;
+use super::watch::{EVICT_AFTER, REJOIN_AFTER};
 use super::{Action, DataDirectory, Desired, Local, LocalStatus, Observed, blocked};
 use crate::file::RenderedFile;
 use crate::manifest::EtcdPhase;
-use crate::plan::{Hold, Part, Plan};
+use crate::plan::{Hold, Part, Plan, Step};
 use crate::systemd::{self, Unit, UnitAction, UnitState, Verb};
 
 /// What is done next for this host's member, and what is not done and why.
@@ -45,6 +47,9 @@ pub fn plan(desired: &Desired, seen: &Observed) -> Plan<Action> {
             format!("the data directory holds '{found}' without a write-ahead log"),
             "archive the data directory once it is clear whose data it is",
         ),
+        DataDirectory::HasWal | DataDirectory::Absent | DataDirectory::Empty if desired.is_leaving() => {
+            leave::leave(desired, seen, material, marker)
+        }
         DataDirectory::HasWal => existing(desired, seen, material, marker),
         DataDirectory::Absent | DataDirectory::Empty => empty::empty(desired, seen, material, marker),
     }
@@ -58,6 +63,10 @@ fn existing(desired: &Desired, seen: &Observed, material: &Material, marker: Opt
     }
     if let Some(damage) = &seen.damage {
         return damaged(desired, seen, damage, marker);
+    }
+    if let Some(step) = stuck(seen, marker) {
+        plan.steps.push(step);
+        return plan;
     }
     let cluster = match marker {
         Some(Marker::Executed { .. }) => None,
@@ -131,6 +140,18 @@ fn ended(desired: &Desired, seen: &Observed, marker: Option<&Marker>) -> Option<
             .map(|view| Ended { etcd: view.cluster, member: 0 }),
         _ => None,
     }
+}
+
+/// This master's learner makes no headway (M11): its entry goes, then its data is put aside and it joins anew.
+fn stuck(seen: &Observed, marker: Option<&Marker>) -> Option<Step<Action>> {
+    let Some(Marker::Joining { etcd, member, .. }) = marker else { return None };
+    let view = seen.view.as_ref().filter(|view| view.cluster == *etcd)?;
+    let entry = view.member(*member).filter(|entry| entry.role == Role::Learner)?;
+    let stuck = seen.watched.stuck_for(view, *member, REJOIN_AFTER);
+    stuck.then(|| Step {
+        action: Action::RemoveMember { cluster: view.cluster, entry: entry.clone() },
+        why: format!("this master's learner has made no progress for {} minutes", REJOIN_AFTER.as_secs() / 60),
+    })
 }
 
 /// A log that etcd will never start from again (fault 19). With the others' quorum this master replaces itself: the data
@@ -233,7 +254,7 @@ fn member(desired: &Desired, seen: &Observed, marker: Option<&Marker>, cluster: 
         plan.block(blocked(Hold::Refused, HEALTHY, status.alarms.join(", "), unblock));
         return plan;
     }
-    match change::due(desired, view, &seen.conditions) {
+    match change::due(desired, view, &seen.conditions, &seen.watched) {
         Due::Nothing => {}
         Due::Remove(entry) => {
             plan.step(
@@ -241,6 +262,10 @@ fn member(desired: &Desired, seen: &Observed, marker: Option<&Marker>, cluster: 
                 "no master of the manifest is this member",
             );
         }
+        Due::Evict { entry, applied } => plan.step(
+            Action::EvictLearner { cluster: view.cluster, entry, applied },
+            format!("it has made no progress for {} minutes and its host does not answer", EVICT_AFTER.as_secs() / 60),
+        ),
         Due::Blocked(blocked) => plan.block(blocked),
     }
     plan

@@ -71,9 +71,8 @@ impl Record {
     #[must_use]
     pub fn after(self, desired: &Desired, view: Option<&View>, applied: &BTreeMap<u64, u64>, now_s: u64) -> Self {
         let Some(view) = view else { return Self::default() };
-        let watched = |listed: &&Listed| {
-            listed.role == Role::Learner || !matches!(fit(desired, listed), Fit::Master(_))
-        };
+        let watched =
+            |listed: &&Listed| listed.role == Role::Learner || !matches!(fit(desired, listed), Fit::Master(_));
         let look = |listed: &Listed| {
             let before = self.0.get(&listed.id).filter(|before| before.role == listed.role && before.since_s <= now_s);
             // Silence is no progress, and answering again what was known is none either.

@@ -18,12 +18,17 @@ use tokio::time::{Instant, sleep, timeout};
 /// Pause between two looks while only waits are left, as reconcile makes it.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
+/// Thirty seconds in which a living master may leave by itself are one.
+const HURRY: u32 = 30;
+
 pub struct Host {
     pub desired: Desired,
     pub paths: Paths,
     pub log: Vec<String>,
     /// Put over the rendered environment: what somebody else than quorate would write there.
     pub by_hand: Vec<(&'static str, String)>,
+    /// How fast the time runs in which quorate watches somebody stand still.
+    pub hurry: u32,
     /// The etcd of this host's image.
     pub binary: PathBuf,
     driver: Driver,
@@ -68,6 +73,7 @@ impl Host {
             paths,
             log: Vec::new(),
             by_hand: Vec::new(),
+            hurry: HURRY,
             binary: world.etcd.clone(),
             unit: None,
             ended: UnitState::Inactive,
@@ -129,7 +135,9 @@ impl Host {
 
     pub async fn observe(&mut self) -> Observed {
         let unit = self.unit_state();
-        self.driver.observe(&self.desired, unit).await
+        let mut seen = self.driver.observe(&self.desired, unit).await;
+        seen.watched.still.values_mut().for_each(|still| *still *= self.hurry);
+        seen
     }
 
     pub async fn plan(&mut self) -> Plan<Action> {

@@ -22,7 +22,11 @@ pub(super) fn leave(desired: &Desired, seen: &Observed, material: &Material, mar
         Some(Marker::Executed { .. }) => (None, None),
         Some(Marker::Removed { etcd, member, .. }) => {
             let has_left = seen.data != DataDirectory::HasWal;
-            return if has_left { left(desired) } else { put_aside(seen, &Ended { etcd: *etcd, member: *member }, marker) };
+            return if has_left {
+                left(desired)
+            } else {
+                put_aside(seen, &Ended { etcd: *etcd, member: *member }, marker)
+            };
         }
         None | Some(Marker::Prepared { .. } | Marker::Committed { .. }) => return left(desired),
     };
@@ -60,7 +64,8 @@ pub(super) fn leave(desired: &Desired, seen: &Observed, material: &Material, mar
 
 fn entry<'a>(desired: &Desired, view: &'a View, member: Option<u64>) -> Option<&'a Listed> {
     let at = |listed: &&Listed| {
-        listed.peer_urls == [peer_url(desired.address)] && (listed.name == desired.me.as_str() || listed.name.is_empty())
+        listed.peer_urls == [peer_url(desired.address)]
+            && (listed.name == desired.me.as_str() || listed.name.is_empty())
     };
     match member {
         Some(member) => view.member(member),

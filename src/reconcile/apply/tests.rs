@@ -214,6 +214,7 @@ impl Host for SimHost {
                 peers: BTreeMap::new(),
                 view: self.view(desired),
                 conditions: BTreeMap::new(),
+                watched: etcd::watch::Watched::default(),
                 places,
             },
             cluster: Summary {
