@@ -3,14 +3,13 @@
 use super::Exit;
 use super::reconcile::exit_of_refused;
 use super::report;
-use crate::manifest::identity;
 use crate::manifest::intake::{Class, Mode, Refused, intake};
 use crate::paths::Paths;
 use crate::plan::{Blocked, Hold, Plan};
 use crate::reconcile::host::Host;
 use crate::reconcile::machine::Machine;
-use crate::reconcile::observe::facts;
-use crate::reconcile::{Action, Desired, plan, run};
+use crate::reconcile::observe;
+use crate::reconcile::{Action, plan, run};
 use crate::status::human::{Paint, Tone};
 use crate::trust;
 use anyhow::{Context, Result};
@@ -71,9 +70,10 @@ async fn story(paths: &Paths) -> Result<Story> {
         let plan = Plan { steps: Vec::new(), blocked: vec![run::no_manifest(paths)] };
         return Ok(Story { accepted: None, refused: intake.refused, heading, plan });
     };
-    let me = identity::which(manifest.get(), &facts(paths).await).context(Exit::Refused)?.name.clone();
-    let heading = format!("{me}: {} generation {}", manifest.get().name, manifest.get().generation);
-    let desired = Desired::new(manifest, &me, paths.clone()).context("the manifest lost this master")?;
+    let desired =
+        observe::desired(manifest, paths).await.context(Exit::Refused)?.context("the manifest lost this master")?;
+    let cluster = desired.manifest();
+    let heading = format!("{}: {} generation {}", desired.me().name, cluster.name, cluster.generation);
     let observed = Machine::new(paths.clone()).await.observe(&desired).await;
     let plan = plan::plan(&desired, &observed);
     Ok(Story { accepted, refused: intake.refused, heading, plan })

@@ -38,12 +38,22 @@ impl Desired {
         Some(Self { manifest, me, paths })
     }
 
+    /// What `manifest` asks of `me`, who was one of its cluster's masters and is named by it no more: to leave.
+    pub fn leaving(manifest: Verified<Manifest>, me: Master, paths: Paths) -> Self {
+        Self { manifest, me, paths }
+    }
+
+    /// Whether the manifest names this host no more.
+    pub fn is_leaving(&self) -> bool {
+        self.etcd().is_leaving()
+    }
+
     /// The manifest in force.
     pub fn manifest(&self) -> &Manifest {
         self.manifest.get()
     }
 
-    /// This host, as the manifest describes it.
+    /// This host, as the manifest describes it, or as an earlier one did.
     pub fn me(&self) -> &Master {
         &self.me
     }

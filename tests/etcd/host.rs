@@ -98,8 +98,7 @@ impl Host {
             }
             // A start that failed is tried again, as reconcile's timer does.
             if plan.steps.is_empty() || matches!(self.unit_state(), UnitState::Failed { .. }) {
-                let refused = plan.steps.is_empty() && plan.blocked.iter().all(|blocked| blocked.hold == Hold::Refused);
-                if refused || Instant::now() >= until {
+                if is_refused(&plan) || Instant::now() >= until {
                     let log = std::fs::read_to_string(self.paths.state().join("etcd.log")).unwrap_or_default();
                     log.lines().rev().take(5).for_each(|line| println!("{}: etcd: {line}", self.desired.me));
                     return Ended::Blocked(plan);
@@ -109,13 +108,13 @@ impl Host {
         }
     }
 
-    /// The same, killed after `steps` steps, together with etcd: a power cut between two steps.
-    pub async fn reconcile_until_power_cut(&mut self, steps: usize, patience: Duration) -> usize {
+    /// The same, until `steps` steps are done; then `cut` strikes.
+    pub async fn reconcile_until(&mut self, cut: Cut, steps: usize, patience: Duration) -> usize {
         let until = Instant::now() + patience;
         let mut done = 0;
         while done < steps && Instant::now() < until {
             let plan = self.plan().await;
-            if plan.is_empty() {
+            if plan.is_empty() || is_refused(&plan) {
                 break;
             }
             for step in plan.steps.iter().take(steps - done) {
@@ -128,8 +127,13 @@ impl Host {
                 sleep(LOOK_AGAIN).await;
             }
         }
-        println!("{}: power cut after {done} steps", self.desired.me);
-        self.crash();
+        println!("{}: {cut:?} after {done} steps", self.desired.me);
+        match cut {
+            Cut::Power => self.crash(),
+            Cut::Etcd if self.unit.is_some() => self.kill_etcd(),
+            Cut::Etcd => {}
+            Cut::Quorate => self.restart_quorate(),
+        }
         done
     }
 
@@ -267,6 +271,22 @@ impl Host {
             let _heard = timeout(Duration::from_millis(100), process.notify.readable()).await;
         }
     }
+}
+
+/// What is killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cut {
+    /// Everything, and /run with it.
+    Power,
+    /// SIGKILL to etcd.
+    Etcd,
+    /// SIGKILL to quorate; etcd goes on.
+    Quorate,
+}
+
+/// Nothing to do, and nothing that ends by itself.
+fn is_refused(plan: &Plan<Action>) -> bool {
+    plan.steps.is_empty() && plan.blocked.iter().all(|blocked| blocked.hold == Hold::Refused)
 }
 
 impl Process {

@@ -10,6 +10,7 @@ mod faults;
 mod genesis;
 mod host;
 mod killed;
+mod leave;
 mod membership;
 mod storage;
 mod world;
