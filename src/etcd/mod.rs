@@ -184,6 +184,8 @@ pub struct Observed {
     pub view: Option<View>,
     /// How the listed members answer, by member id; asked only where a change of the list is at stake.
     pub conditions: BTreeMap<u64, Condition>,
+    /// The versions of the members that answered, by member id.
+    pub versions: BTreeMap<u64, String>,
     /// For how long learners and members of no manifest have stood still.
     pub watched: watch::Watched,
     /// Where rendered files and data live on this host.
@@ -266,6 +268,19 @@ pub enum Action {
     },
     /// Bring the unit up or down.
     Unit(UnitAction),
+}
+
+impl Action {
+    /// Whether it changes the cluster's member list.
+    pub fn changes_members(&self) -> bool {
+        matches!(
+            self,
+            Action::AddLearner { .. }
+                | Action::RemoveMember { .. }
+                | Action::EvictLearner { .. }
+                | Action::Promote { .. }
+        )
+    }
 }
 
 impl fmt::Display for Action {

@@ -44,6 +44,7 @@ pub async fn observe(desired: &Desired, paths: &Paths, unit: UnitState) -> Obser
         peers: BTreeMap::new(),
         view: None,
         conditions: BTreeMap::new(),
+        versions: BTreeMap::new(),
         watched: Watched::default(),
         places,
         material,
@@ -56,6 +57,7 @@ pub async fn observe(desired: &Desired, paths: &Paths, unit: UnitState) -> Obser
         if let Some(view) = seen.view.as_ref().filter(|view| change_at_stake(desired, &seen, view)) {
             let asked = poll(view, material).await;
             seen.conditions = asked.conditions;
+            seen.versions = asked.answers.iter().map(|(member, answer)| (*member, answer.version.clone())).collect();
             seen.watched.applied = asked.answers.iter().map(|(member, answer)| (*member, answer.applied)).collect();
             seen.watched.answering = answering(desired, view, material).await;
         }
@@ -157,14 +159,26 @@ pub async fn poll(view: &View, material: &Material) -> Poll {
         let listed = view.member(member);
         let condition = listed.map_or_else(|| unhealthy("it is not listed"), |listed| condition(view, listed, &answer));
         poll.conditions.insert(member, condition);
-        poll.answers.extend(answer.ok().map(|answer| (member, answer)));
+        poll.answers.extend(answer.ok().map(|answer| (member, answer.status)));
     }
     poll
 }
 
-async fn ask(listed: &Listed, material: &Material) -> Result<LocalStatus, String> {
+/// What a member says of itself and, if it votes, of the others.
+struct Answer {
+    status: LocalStatus,
+    members: Option<Vec<Listed>>,
+}
+
+async fn ask(listed: &Listed, material: &Material) -> Result<Answer, String> {
     let (name, address) = endpoint_of(listed).ok_or("it has never started")?;
-    let answer = async { Endpoint::open(&name, address, material).await?.status().await };
+    let answer = async {
+        let endpoint = Endpoint::open(&name, address, material).await?;
+        let status = endpoint.status().await?;
+        // A learner serves no list.
+        let members = if status.role == Role::Voter { Some(endpoint.members().await?) } else { None };
+        Ok(Answer { status, members })
+    };
     answer.await.map_err(|error: ClientError| error.to_string())
 }
 
@@ -172,14 +186,19 @@ fn unhealthy(why: &str) -> Condition {
     Condition::Unhealthy { why: why.to_owned() }
 }
 
-fn condition(view: &View, listed: &Listed, answer: &Result<LocalStatus, String>) -> Condition {
-    match answer {
+fn condition(view: &View, listed: &Listed, answer: &Result<Answer, String>) -> Condition {
+    let seat = |listed: &Listed| (listed.id, listed.role, listed.peer_urls.clone());
+    let seats = |members: &[Listed]| members.iter().map(seat).collect::<BTreeSet<_>>();
+    match answer.as_ref().map(|answer| (&answer.status, &answer.members)) {
         Err(why) => unhealthy(why),
-        Ok(status) if (status.cluster, status.member) != (view.cluster, listed.id) => {
+        Ok((status, _)) if (status.cluster, status.member) != (view.cluster, listed.id) => {
             unhealthy("another member answers in its place")
         }
-        Ok(status) if status.leader != Some(view.leader) => unhealthy("it follows no leader, or another one"),
-        Ok(status) if !status.alarms.is_empty() => unhealthy(&status.alarms.join(", ")),
+        Ok((status, _)) if status.leader != Some(view.leader) => unhealthy("it follows no leader, or another one"),
+        Ok((status, _)) if !status.alarms.is_empty() => unhealthy(&status.alarms.join(", ")),
+        // A member that was removed and is there again, or a voter that is a learner again (fault 18); and for a moment
+        // one that has not applied the last change.
+        Ok((_, Some(members))) if seats(members) != seats(&view.members) => unhealthy("its list has other members"),
         Ok(_) => Condition::Healthy,
     }
 }
@@ -293,4 +312,42 @@ async fn others(desired: &Desired, material: &Material) -> (BTreeMap<NodeName, P
         found = found.or(view);
     }
     (peers, found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listed(id: u64, role: Role) -> Listed {
+        let peer_urls = vec![format!("https://10.0.0.{id}:2380")];
+        Listed { id, name: format!("m{id}"), peer_urls, client_urls: Vec::new(), role }
+    }
+
+    #[test]
+    fn fault_18_a_member_whose_list_has_a_zombie_or_a_reverted_learner_is_not_healthy() {
+        let members = vec![listed(1, Role::Voter), listed(2, Role::Voter)];
+        let from = "m1".parse().unwrap();
+        let view = View { cluster: 1, members: members.clone(), leader: 1, genesis: None, generation: None, from };
+        let status = LocalStatus {
+            cluster: 1,
+            member: 2,
+            version: "3.5.30".into(),
+            role: Role::Voter,
+            leader: Some(1),
+            applied: 9,
+            alarms: Vec::new(),
+        };
+        let judged = |members: Option<Vec<Listed>>| {
+            condition(&view, &listed(2, Role::Voter), &Ok(Answer { status: status.clone(), members }))
+        };
+        assert_eq!(judged(Some(members.clone())), Condition::Healthy);
+        assert_eq!(judged(None), Condition::Healthy, "a learner shows no list");
+        let zombie = [members.clone(), vec![listed(3, Role::Voter)]].concat();
+        let reverted = vec![listed(1, Role::Voter), listed(2, Role::Learner)];
+        for list in [zombie, reverted, vec![listed(1, Role::Voter)]] {
+            assert!(matches!(judged(Some(list)), Condition::Unhealthy { .. }));
+        }
+        let renamed = vec![listed(1, Role::Voter), Listed { name: "new".into(), ..listed(2, Role::Voter) }];
+        assert_eq!(judged(Some(renamed)), Condition::Healthy, "names are compared where it counts whose it is");
+    }
 }

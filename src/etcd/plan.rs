@@ -11,6 +11,7 @@ use super::cluster::Role;
 use super::genesis::{Held, Marker};
 use super::material::Material;
 use super::service::{Start, environment, key_files};
+use super::version::{self, Verdict};
 use super::wal::Damage;
 use super::watch::{EVICT_AFTER, REJOIN_AFTER};
 use super::{Action, DataDirectory, Desired, Local, LocalStatus, Observed, blocked};
@@ -21,6 +22,38 @@ use crate::systemd::{self, Unit, UnitAction, UnitState, Verb};
 
 /// What is done next for this host's member, and what is not done and why.
 pub fn plan(desired: &Desired, seen: &Observed) -> Plan<Action> {
+    gated(seen, decide(desired, seen))
+}
+
+/// No change of the member list with a version that would do harm by it; any other known fault is named beside it.
+fn gated(seen: &Observed, mut plan: Plan<Action>) -> Plan<Action> {
+    let Some(at) = plan.steps.iter().position(|step| step.action.changes_members()) else { return plan };
+    let name = |member: &u64| {
+        let listed = seen.view.as_ref().and_then(|view| view.member(*member));
+        listed.map_or_else(|| format!("{member:x}"), change::label)
+    };
+    for (member, version) in &seen.versions {
+        match version::judge(version) {
+            Verdict::Sound => {}
+            Verdict::Named { why } => plan.steps[at].why.push_str(&format!("; note that {} {why}", name(member))),
+            Verdict::Refused { why } => {
+                let what = plan.steps[at].action.to_string();
+                plan.steps.truncate(at);
+                let why = format!("member {} {why}", name(member));
+                plan.block(blocked(
+                    Hold::Refused,
+                    &what,
+                    why,
+                    "an image with a newer etcd, one master after the other",
+                ));
+                return plan;
+            }
+        }
+    }
+    plan
+}
+
+fn decide(desired: &Desired, seen: &Observed) -> Plan<Action> {
     let mut plan = Plan::default();
     let mut refuse = |why: String, unblock: &str| {
         plan.block(blocked(Hold::Refused, START, why, unblock));

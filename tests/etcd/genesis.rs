@@ -143,26 +143,3 @@ fn fault_23_a_power_cut_of_all_masters_is_followed_by_the_same_cluster() {
         assert_eq!((before.cluster, before.members.len()), (after.cluster, after.members.len()));
     });
 }
-
-/// The whole life on one packaged version: formed, power cut, reinstalled.
-fn lives_on(suite: &str) {
-    with_etcd(suite, |world| async move {
-        let mut hosts = hosts(&world, &[1, 2, 3]);
-        converge(&mut hosts).await;
-        hosts.iter_mut().for_each(Host::crash);
-        converge(&mut hosts).await;
-        hosts[1].wipe();
-        converge(&mut hosts).await;
-        assert_one_cluster(&mut hosts).await;
-    });
-}
-
-#[test]
-fn etcd_3_4_of_debian_12_forms_restarts_and_takes_a_reinstalled_master_back() {
-    lives_on("bookworm");
-}
-
-#[test]
-fn etcd_3_5_16_of_debian_13_forms_restarts_and_takes_a_reinstalled_master_back() {
-    lives_on("trixie");
-}

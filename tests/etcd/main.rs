@@ -13,5 +13,6 @@ mod killed;
 mod leave;
 mod membership;
 mod storage;
+mod versions;
 mod world;
 mod writer;

@@ -119,6 +119,7 @@ fn fresh() -> Observed {
         peers: [1, 2].map(|number| (name(number), silent())).into(),
         view: None,
         conditions: [1, 2].map(|id| (id, Condition::Healthy)).into(),
+        versions: BTreeMap::new(),
         watched: Watched::default(),
         places: Places { run: "/run/quorate/etcd".into(), data: "/var/lib/etcd".into() },
     }
@@ -564,4 +565,22 @@ fn a_stuck_learner_is_given_up_by_its_own_master_whether_it_answers_or_not() {
     assert_eq!(outline(&desired(), &seen(silent(), shortly_before)), "WAIT");
     let voter = Observed { held: joining(), watched: still(REJOIN_AFTER), ..healthy() };
     assert_eq!(outline(&desired(), &voter), "record", "it was promoted after all");
+}
+
+#[test]
+fn fault_18_no_member_list_is_changed_by_a_version_that_would_do_harm_by_it() {
+    let with = |version: &str| Observed {
+        versions: [(1, "3.5.30".into()), (2, version.into())].into(),
+        view: view([voter(1), voter(2)]),
+        ..fresh()
+    };
+    assert_eq!(outline(&desired(), &with("3.5.30")), "add");
+    assert_eq!(outline(&desired(), &with("3.5.2")), "REFUSE");
+    assert_eq!(outline(&desired(), &with("devel")), "REFUSE");
+    let named = plan(&desired(), &with("3.5.16"));
+    assert!(named.steps[0].why.contains("note that 2 (m2) runs etcd 3.5.16"), "{named:?}");
+    let stale = Observed { view: view([voter(1), voter(2), voter(3)]), ..with("3.6.0") };
+    assert_eq!(outline(&desired(), &stale), "REFUSE", "a removal is a change, too");
+    let running = Observed { versions: [(3, "3.5.0".into())].into(), unit: UnitState::Inactive, ..healthy() };
+    assert_eq!(outline(&desired(), &running), "start", "what was a member is started in any case");
 }

@@ -218,6 +218,7 @@ impl Host for SimHost {
                 peers: BTreeMap::new(),
                 view: self.view(desired),
                 conditions: BTreeMap::new(),
+                versions: BTreeMap::new(),
                 watched: etcd::watch::Watched::default(),
                 places,
             },
