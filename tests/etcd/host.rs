@@ -137,6 +137,24 @@ impl Host {
         done
     }
 
+    /// The same, until the host runs as a learner whose vote would be asked for next.
+    pub async fn reconcile_to_learner(&mut self, patience: Duration) {
+        let until = Instant::now() + patience;
+        loop {
+            assert!(Instant::now() < until, "{} never became a learner", self.desired.me);
+            let plan = self.plan().await;
+            if plan.steps.iter().any(|step| matches!(step.action, Action::Promote { .. })) {
+                return;
+            }
+            for step in &plan.steps {
+                if self.execute(&step.action, until).await.is_err() {
+                    break;
+                }
+            }
+            sleep(LOOK_AGAIN).await;
+        }
+    }
+
     pub async fn observe(&mut self) -> Observed {
         let unit = self.unit_state();
         let mut seen = self.driver.observe(&self.desired, unit).await;

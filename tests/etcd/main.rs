@@ -13,6 +13,7 @@ mod killed;
 mod leave;
 mod membership;
 mod storage;
+mod stuck;
 mod versions;
 mod world;
 mod writer;
