@@ -146,7 +146,7 @@ impl Master {
             DropPlace::Run => "run/quorate",
             DropPlace::Etc => "etc/quorate",
         };
-        let beside = PathBuf::from(format!("/proc/{}/root", self.leader()?)).join(beside);
+        let beside = self.root()?.join(beside);
         let new = |name: &str| beside.join(format!(".{name}.new"));
         for (name, bytes) in files {
             fs::write(new(name), bytes).with_context(|| format!("cannot write beside the drop of {}", self.name))?;
@@ -155,6 +155,11 @@ impl Master {
             fs::rename(new(name), beside.join("drop").join(name))?;
         }
         Ok(())
+    }
+
+    /// Its whole file system, seen from the lab, as long as it is on.
+    pub fn root(&self) -> anyhow::Result<PathBuf> {
+        Ok(PathBuf::from(format!("/proc/{}/root", self.leader()?)))
     }
 
     /// Its persistent `/var`, seen from the lab.
