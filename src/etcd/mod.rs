@@ -9,6 +9,7 @@
 //! outside genesis. A listed member is never removed for being unreachable. Data directories are archived by
 //! rename, never deleted. Without a quorum read nothing is changed.
 
+pub mod alarm;
 pub mod change;
 pub mod client;
 pub mod cluster;

@@ -4,6 +4,7 @@
 //! A converged member costs one connection to itself. Only when it does not read with quorum are the other masters
 //! asked, all at once, each with a deadline of about a second, so that dead peers do not add up.
 
+use super::alarm::Alarm;
 use super::change::{Fit, fit, own};
 use super::client::{ClientError, Endpoint};
 use super::cluster::{Condition, Listed, PeerSeen, Role, View};
@@ -195,7 +196,10 @@ fn condition(view: &View, listed: &Listed, answer: &Result<Answer, String>) -> C
             unhealthy("another member answers in its place")
         }
         Ok((status, _)) if status.leader != Some(view.leader) => unhealthy("it follows no leader, or another one"),
-        Ok((status, _)) if !status.alarms.is_empty() => unhealthy(&status.alarms.join(", ")),
+        // Each member shows everybody's alarms.
+        Ok((status, _)) if status.alarms.iter().any(|alarm| [0, listed.id].contains(&Alarm::read(alarm).member)) => {
+            unhealthy(&status.alarms.join(", "))
+        }
         // A member that was removed and is there again, or a voter that is a learner again (fault 18); and for a moment
         // one that has not applied the last change.
         Ok((_, Some(members))) if seats(members) != seats(&view.members) => unhealthy("its list has other members"),

@@ -6,8 +6,9 @@
 mod empty;
 mod leave;
 
+use super::alarm::{self, Alarm};
 use super::change::{self, Due};
-use super::cluster::Role;
+use super::cluster::{Role, View};
 use super::genesis::{Held, Marker};
 use super::material::Material;
 use super::service::{Start, environment, key_files};
@@ -17,7 +18,7 @@ use super::watch::{EVICT_AFTER, REJOIN_AFTER};
 use super::{Action, DataDirectory, Desired, Local, LocalStatus, Observed, blocked};
 use crate::file::RenderedFile;
 use crate::manifest::EtcdPhase;
-use crate::plan::{Hold, Part, Plan, Step};
+use crate::plan::{Blocked, Hold, Part, Plan, Step};
 use crate::systemd::{self, Unit, UnitAction, UnitState, Verb};
 
 /// What is done next for this host's member, and what is not done and why.
@@ -255,6 +256,11 @@ fn member(desired: &Desired, seen: &Observed, marker: Option<&Marker>, cluster: 
         plan.block(blocked(Hold::Refused, HEALTHY, why, "archive whichever data is not this cluster's"));
         return plan;
     }
+    // It answers nothing then, and would look like a cluster without a quorum.
+    if let Some(corrupt) = alarms(status).find(|alarm| alarm.kind == alarm::Kind::Corrupt) {
+        plan.block(alarmed(&corrupt, seen.view.as_ref()));
+        return plan;
+    }
     let Some(view) = &seen.view else {
         let why = format!("no member of etcd cluster {:x} reads with quorum", status.cluster);
         plan.block(blocked(Hold::Waiting, HEALTHY, why, "a majority of the members being up and connected"));
@@ -281,10 +287,8 @@ fn member(desired: &Desired, seen: &Observed, marker: Option<&Marker>, cluster: 
         plan.step(record(status, marker), "it was seen as a voter of a working cluster");
         return plan;
     }
-    if !status.alarms.is_empty() {
-        let unblock =
-            "for NOSPACE compact, defragment and disarm; for CORRUPT replace the member ('quorate help recovery')";
-        plan.block(blocked(Hold::Refused, HEALTHY, status.alarms.join(", "), unblock));
+    if let Some(alarm) = alarms(status).next() {
+        plan.block(alarmed(&alarm, Some(view)));
         return plan;
     }
     match change::due(desired, view, &seen.conditions, &seen.watched) {
@@ -302,6 +306,15 @@ fn member(desired: &Desired, seen: &Observed, marker: Option<&Marker>, cluster: 
         Due::Blocked(blocked) => plan.block(blocked),
     }
     plan
+}
+
+fn alarms(status: &LocalStatus) -> impl Iterator<Item = Alarm> {
+    status.alarms.iter().map(|text| Alarm::read(text))
+}
+
+fn alarmed(alarm: &Alarm, view: Option<&View>) -> Blocked {
+    let (why, unblock) = alarm.in_words(view);
+    blocked(Hold::Refused, HEALTHY, why, unblock)
 }
 
 fn render(plan: &mut Plan<Action>, seen: &Observed, files: impl IntoIterator<Item = RenderedFile>, why: &str) {

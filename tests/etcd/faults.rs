@@ -6,7 +6,7 @@ use crate::host::{Ended, Host};
 use crate::membership::accept;
 use crate::world::{NEWEST, World, address, name, with_etcd};
 use crate::writer::{self, assert_no_write_is_acknowledged, while_writing};
-use etcd_client::{AlarmAction, AlarmType, Client, GetOptions, MemberAddOptions};
+use etcd_client::{Client, GetOptions, MemberAddOptions};
 use futures_util::future::join;
 use quorate::etcd::cluster::PeerSeen;
 use quorate::etcd::genesis::{Held, Marker, marker};
@@ -240,19 +240,6 @@ fn fault_17_a_cluster_of_one_is_never_grown() {
             waits_for(&mut hosts[1], "with two voters either loss stops the cluster").await;
         })
         .await;
-    });
-}
-
-#[test]
-fn fault_20_an_alarm_is_shown_and_nothing_is_restarted() {
-    with_etcd(NEWEST, |world| async move {
-        let mut hosts = hosts(&world, &[1, 2, 3]);
-        converge(&mut hosts).await;
-        let mut client = client(&world, 1).await;
-        client.alarm(AlarmAction::Activate, AlarmType::Nospace, None).await.unwrap();
-        sleep(Duration::from_millis(300)).await;
-        let plan = hosts[0].plan().await;
-        assert!(plan.steps.is_empty() && plan.blocked[0].why.contains("NOSPACE"), "{plan:?}");
     });
 }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::etcd::cluster::{Condition, Listed, PeerSeen, View};
+use crate::etcd::cluster::{Condition, Listed, PeerSeen};
 use crate::etcd::genesis::{Nonce, Round, Stamp};
 use crate::etcd::watch::Watched;
 use crate::etcd::{Places, client_url, peer_url};
@@ -380,8 +380,18 @@ fn the_data_of_a_membership_that_ended_is_put_aside() {
 #[test]
 fn a_member_with_an_alarm_is_not_healthy() {
     let Local::Answers(status) = answers(Role::Voter) else { panic!() };
-    let local = Local::Answers(LocalStatus { alarms: vec!["alarm:NOSPACE".into()], ..status });
-    assert_eq!(outline(&desired(), &Observed { local, ..healthy() }), "REFUSE");
+    let with = |alarm: &str| Observed {
+        local: Local::Answers(LocalStatus { alarms: vec![alarm.into()], ..status.clone() }),
+        ..healthy()
+    };
+    for alarm in ["memberID:1 alarm:NOSPACE ", "memberID:2 alarm:CORRUPT", "alarm:NEW"] {
+        assert_eq!(outline(&desired(), &with(alarm)), "REFUSE", "{alarm}");
+    }
+    let named = plan(&desired(), &with("memberID:1 alarm:NOSPACE "));
+    assert!(named.blocked[0].why.contains("the database of member 1 (m1)"), "{named:?}");
+    // With CORRUPT etcd answers no read; that is not a lost quorum.
+    let silent = plan(&desired(), &Observed { view: None, ..with("memberID:2 alarm:CORRUPT") });
+    assert!(silent.blocked[0].why.starts_with("CORRUPT"), "{silent:?}");
 }
 
 #[test]
