@@ -36,9 +36,11 @@ fn view() -> View {
     View { cluster: 1, members, leader: 1, genesis: None, generation: None, from: name(1) }
 }
 
-/// Looks one after the other, each with the second and what the learner m3 has applied, if it answers.
-fn looks(looks: &[(u64, Option<u64>)]) -> BTreeMap<u64, Duration> {
-    let look = |record: Record, (now_s, applied): &(u64, Option<u64>)| {
+/// The second of a look, and what the learner m3 has applied, if it answers.
+type Look = (u64, Option<u64>);
+
+fn looks(looks: &[Look]) -> BTreeMap<u64, Duration> {
+    let look = |record: Record, (now_s, applied): &Look| {
         record.after(&desired(), Some(&view()), &applied.iter().map(|applied| (3, *applied)).collect(), *now_s)
     };
     looks.iter().fold(Record::default(), look).still(looks.last().unwrap().0)
@@ -46,7 +48,7 @@ fn looks(looks: &[(u64, Option<u64>)]) -> BTreeMap<u64, Duration> {
 
 #[test]
 fn a_learner_stands_still_as_long_as_its_applied_index_does() {
-    let cases: [(&[(u64, Option<u64>)], u64); 7] = [
+    let cases: [(&[Look], u64); 7] = [
         (&[(10, Some(5))], 0),
         (&[(10, Some(5)), (70, Some(5)), (310, Some(5))], 300),
         (&[(10, Some(5)), (70, Some(6)), (310, Some(6))], 240),

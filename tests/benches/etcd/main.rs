@@ -1,7 +1,7 @@
 //! What quorate costs around etcd, in one run, beside etcd by itself.
 //!
-//! `cargo bench --bench etcd` measures the first formation in the lab (three systemd containers, from the drop) and on loopback, each
-//! alternating with three bare etcd processes that are configured by hand; and the longest time in which a client writes nothing
+//! `cargo bench --bench etcd` measures the first formation in the lab (three systemd containers, from the drop), in turns with
+//! three bare etcd processes that are configured by hand; and the longest time in which a client writes nothing
 //! while a dead master is replaced, beside one election of a leader. It prints a table and writes `target/bench/etcd.json`;
 //! `--publish` puts the table into spec/benchmarks.md.
 

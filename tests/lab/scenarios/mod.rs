@@ -3,6 +3,7 @@
 mod boot;
 mod converge;
 mod faults;
+mod leave;
 mod vip;
 
 use super::harness::Lab;
@@ -28,5 +29,6 @@ pub const SCENARIOS: &[Named<Lab>] = scenarios![
     faults::a_second_reconcile_waits_for_the_first,
     faults::a_refused_drop_changes_nothing_and_is_reported,
     faults::a_manifest_that_does_not_fit_the_host_is_refused_and_the_vip_stays,
+    leave::an_active_master_that_is_named_no_more_gives_the_vip_up_and_leaves,
     faults::reconcile_killed_again_and_again_converges_in_the_end,
 ];
