@@ -319,14 +319,17 @@ fn fault_27_a_survivor_without_quorum_is_evidence_and_no_ground_for_joining() {
 fn an_etcd_that_cannot_begin_is_started_again_and_does_not_count_as_lost() {
     with_etcd(NEWEST, |world| async move {
         let mut hosts = hosts(&world, &[1, 2, 3]);
-        let blockers: Vec<_> = [1, 2, 3].map(|me| std::net::TcpListener::bind((address(me), 2380)).unwrap()).into();
-        let patience = Duration::from_secs(5);
-        futures_util::future::join_all(hosts.iter_mut().map(|host| host.reconcile(patience))).await;
-        for host in &hosts {
-            assert!(matches!(marker::read(&host.paths), Held::Marker(Marker::Executed { .. })));
-        }
-        drop(blockers);
-        converge(&mut hosts).await;
-        assert_one_cluster(&mut hosts).await;
+        while_writing(&world, &[1, 2, 3], async {
+            let blockers: Vec<_> = [1, 2, 3].map(|me| std::net::TcpListener::bind((address(me), 2380)).unwrap()).into();
+            let patience = Duration::from_secs(5);
+            futures_util::future::join_all(hosts.iter_mut().map(|host| host.reconcile(patience))).await;
+            for host in &hosts {
+                assert!(matches!(marker::read(&host.paths), Held::Marker(Marker::Executed { .. })));
+            }
+            drop(blockers);
+            converge(&mut hosts).await;
+            assert_one_cluster(&mut hosts).await;
+        })
+        .await;
     });
 }
