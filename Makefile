@@ -7,8 +7,8 @@ help:
 	@echo "make test    every check: format, lints, unit, network namespace, etcd and lab tests"
 	@echo "make bench   what reconcile and a failover cost, beside keepalived and the protocol's own limit"
 
-	@echo "make image TRUST=allowed_signers   the BareOS disk image, into target/image"
-	@echo "make image-test                    boot it in a virtual machine, with and without a manifest"
+	@echo "make image TRUST=allowed_signers   the BareOS disk image, into target/image (VERSION=1 KEYS=target/image/keys)"
+	@echo "make image-test                    boot it in a virtual machine: first boot, drop, update, fallback"
 
 # The packages that cargo cannot bring.
 prepare:
@@ -25,10 +25,12 @@ test: prepare
 bench: prepare
 	@cargo bench
 
+VERSION ?= 1
+KEYS ?= target/image/keys
 image: prepare
 	@test -n "$(TRUST)" || { echo "make image TRUST=FILE: the allowed_signers whose keys may sign for this image"; exit 2; }
 	@cargo build --quiet --release --bins
-	@image/build target/release "$(TRUST)"
+	@KEYS="$(KEYS)" image/build target/release "$(TRUST)" target/image --image-version="$(VERSION)"
 
 image-test: prepare
 	@cargo test --test image

@@ -1,4 +1,4 @@
-//! Holds spec/vrrp.md to its word: every rule has a row, and every test named there exists.
+//! Holds spec/vrrp.md to its word: every rule has a row, one of its tests is named after it, and every test named there exists.
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
@@ -34,6 +34,9 @@ fn every_rule_has_a_row_and_every_named_test_exists() {
                 Some(row) if row[3] == "—" && row[4] == "done" => {
                     faults.push(format!("{rule} is done without a test"))
                 }
+                Some(row) if row[3] != "—" && !row[3].split('`').any(|name| is_named_after(name, &rule)) => {
+                    faults.push(format!("no test of {rule} is named after it"));
+                }
                 Some(_) => {}
             }
         }
@@ -46,6 +49,11 @@ fn every_rule_has_a_row_and_every_named_test_exists() {
     assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
 }
 
+/// `r5_r11_r12_what_is_odd` is named after three rules.
+fn is_named_after(test: &str, rule: &str) -> bool {
+    test.split('_').any(|word| word.eq_ignore_ascii_case(rule))
+}
+
 fn read(folder: &Path, into: &mut String) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -55,4 +63,21 @@ fn read(folder: &Path, into: &mut String) {
             into.push_str(&fs::read_to_string(path).unwrap());
         }
     }
+}
+
+#[test]
+fn unsafe_code_is_allowed_in_the_sockets_of_the_daemon_and_nowhere_else() {
+    let mut allowed = Vec::new();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if fs::read_to_string(&path).is_ok_and(|text| text.contains("(unsafe_code")) {
+                allowed.push(path);
+            }
+        }
+    }
+    assert_eq!(allowed, [Path::new(env!("CARGO_MANIFEST_DIR")).join("src/vrrp/socket.rs")]);
 }

@@ -39,6 +39,23 @@ fn groff_formats_every_page_without_a_warning() {
 }
 
 #[test]
+fn the_page_of_the_daemon_says_what_its_help_says() {
+    let place = tempfile::tempdir().unwrap();
+    quorate(&["man", place.path().to_str().unwrap()]);
+    // A page has its hyphens escaped, and lines broken where the text has none.
+    let page = fs::read_to_string(place.path().join("quorate-vrrpd.8")).unwrap().replace("\\-", "-");
+    let help = Command::new(env!("CARGO_BIN_EXE_quorate-vrrpd")).arg("--help").output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    for option in help.split_whitespace().filter(|word| word.starts_with("--")) {
+        let name = option.trim_end_matches([',', '.']);
+        assert!(page.contains(name), "{name}: {page}");
+    }
+    for line in help.lines().skip_while(|line| *line != "SIGNALS").filter(|line| line.len() > 40) {
+        assert!(page.contains(line.trim()), "{line}: {page}");
+    }
+}
+
+#[test]
 fn there_are_completions_for_each_shell_and_they_know_the_verbs() {
     for shell in ["bash", "zsh", "fish"] {
         let script = String::from_utf8(quorate(&["completions", shell]).stdout).unwrap();
@@ -73,7 +90,7 @@ fn install_places_what_man_and_completions_print() {
     quorate(&["install", "--root", root, "--trust", trust.to_str().unwrap(), "--vrrpd", vrrpd]);
     let placed = |path: &str| fs::read(tree.path().join(path)).unwrap();
     assert_eq!(placed("usr/share/bash-completion/completions/quorate"), quorate(&["completions", "bash"]).stdout);
-    for page in ["man1/quorate-status.1", "man7/quorate-recovery.7"] {
+    for page in ["man1/quorate-status.1", "man7/quorate-recovery.7", "man8/quorate-vrrpd.8"] {
         assert!(placed(&format!("usr/share/man/{page}")).windows(3).any(|word| word == b".TH"), "{page}");
     }
 }

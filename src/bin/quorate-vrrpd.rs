@@ -1,38 +1,16 @@
 //! `quorate-vrrpd`: the daemon that holds the VIP. Parses its arguments, sets up the log, runs, and says how it ended.
 
-use clap::{ArgGroup, Parser};
+use clap::Parser;
+use quorate::cli::vrrpd::Arguments;
 use quorate::journal::chain;
 use quorate::message::Message;
-use quorate::vrrp::config::Config;
+use quorate::vrrp::config::{Config, ConfigError};
+use quorate::vrrp::driver::{self, DriverError};
+use quorate::vrrp::guard;
 use quorate::vrrp::release::release;
-use quorate::vrrp::{driver, guard};
 use std::error::Error;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
-
-/// Elects which master holds the virtual addresses (VRRP, RFC 9568) and keeps them there.
-#[derive(Debug, Parser)]
-#[command(version, group = ArgGroup::new("what").required(true))]
-struct Arguments {
-    /// Run the daemon with this configuration.
-    #[arg(long, value_name = "FILE", group = "what", requires = "state")]
-    config: Option<PathBuf>,
-    /// Where the daemon says how it is.
-    #[arg(long, value_name = "FILE", requires = "config")]
-    state: Option<PathBuf>,
-    /// Validate a configuration and explain what it means.
-    #[arg(long, value_name = "FILE", group = "what")]
-    check: Option<PathBuf>,
-    /// Print the nftables rules that fence the addresses, for `nft -f -`.
-    #[arg(long, value_name = "FILE", group = "what")]
-    fence: Option<PathBuf>,
-    /// After a daemon that died: take its addresses off and resign in its name.
-    #[arg(long, value_name = "FILE", group = "what")]
-    release: Option<PathBuf>,
-    /// Started by the daemon itself: wait for its end, then do as --release.
-    #[arg(long, value_name = "FILE", group = "what", hide = true)]
-    guard: Option<PathBuf>,
-}
 
 /// The exit code of an invalid configuration, as `quorate` has it for an invalid manifest.
 const INVALID: u8 = 6;
@@ -41,14 +19,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     quorate::journal::start();
     if let Some(path) = arguments.check {
-        return match driver::read_config(&path) {
-            Ok((config, digest)) => {
-                print!("{config}");
-                println!("configuration {digest} is valid");
-                ExitCode::SUCCESS
-            }
-            Err(error) => failed(&error, INVALID),
-        };
+        return check(&path);
     }
     if let Some(path) = arguments.fence {
         return match driver::read_config(&path) {
@@ -74,6 +45,23 @@ fn main() -> ExitCode {
         }
         _ => ExitCode::from(2),
     }
+}
+
+/// Says what a configuration means, or everything that is wrong with it: for people, so without the log.
+fn check(path: &Path) -> ExitCode {
+    match driver::read_config(path) {
+        Ok((config, digest)) => {
+            print!("{config}");
+            println!("configuration {digest} is valid");
+            return ExitCode::SUCCESS;
+        }
+        Err(DriverError::Config { path, source: ConfigError::Problems(problems) }) => {
+            eprintln!("'{path}' cannot be run:");
+            problems.iter().for_each(|problem| eprintln!("  {problem}"));
+        }
+        Err(error) => eprintln!("{}", chain(&error)),
+    }
+    ExitCode::from(INVALID)
 }
 
 /// Takes off what a dead daemon left and resigns in its name; the log comes last, since the successor waits for neither.

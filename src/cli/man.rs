@@ -2,10 +2,10 @@
 //! `quorate help`.
 //!
 //! One page per verb in section 1, the manifest in section 5, one page per topic in section 7 (tolerance is a verb as
-//! well). They are made, never edited.
+//! well), the daemon in section 8. They are made, never edited.
 
 use super::help::{TOPICS, Topic};
-use super::{Cli, Exit};
+use super::{Cli, Exit, vrrpd};
 use crate::manifest::schema::schema;
 use anyhow::{Context, Result};
 use clap::CommandFactory;
@@ -59,6 +59,7 @@ pub fn pages() -> Result<Vec<Page>> {
     for topic in &TOPICS {
         pages.push(Page { name: format!("quorate-{}.7", topic.name), content: explained(topic)? });
     }
+    pages.push(Page { name: "quorate-vrrpd.8".into(), content: daemon()? });
     Ok(pages)
 }
 
@@ -72,6 +73,23 @@ fn verb(command: clap::Command, pages: &mut Vec<Page>) -> Result<()> {
     Man::new(command).title(name.to_uppercase()).render(&mut content)?;
     pages.push(Page { name: format!("{name}.1"), content });
     Ok(())
+}
+
+/// The page of the VRRP daemon: its options, and what its `--help` says below them.
+fn daemon() -> Result<Vec<u8>> {
+    let man = Man::new(vrrpd::Arguments::command()).title("QUORATE-VRRPD").section("8");
+    let mut content = Vec::new();
+    man.render_title(&mut content)?;
+    man.render_name_section(&mut content)?;
+    man.render_synopsis_section(&mut content)?;
+    man.render_description_section(&mut content)?;
+    man.render_options_section(&mut content)?;
+    let mut roff = Roff::new();
+    prose(vrrpd::MORE.lines(), &mut roff);
+    roff.control("SH", ["SEE ALSO"]);
+    roff.text([roman("quorate-status(1), quorate-manifest(5), nft(8), RFC 9568")]);
+    roff.to_writer(&mut content)?;
+    Ok(content)
 }
 
 /// The page of the manifest: an example, and every field as the schema has it.
@@ -126,8 +144,14 @@ fn written(roff: &Roff) -> Result<Vec<u8>> {
 
 fn explained(topic: &Topic) -> Result<Vec<u8>> {
     let mut roff = headed(&format!("quorate-{}", topic.name), "7", topic.title());
+    prose(topic.body().lines(), &mut roff);
+    written(&roff)
+}
+
+/// Lines in capitals are headings, indented ones are shown as they are.
+fn prose<'a>(lines: impl Iterator<Item = &'a str>, roff: &mut Roff) {
     let (mut preformatted, mut paragraph) = (false, false);
-    for line in topic.body().lines() {
+    for line in lines {
         if line.is_empty() {
             paragraph = true;
             continue;
@@ -146,7 +170,6 @@ fn explained(topic: &Topic) -> Result<Vec<u8>> {
         }
         (preformatted, paragraph) = (indented, false);
     }
-    written(&roff)
 }
 
 fn is_heading(line: &str) -> bool {
@@ -168,6 +191,15 @@ mod tests {
             assert!(has(&format!("quorate-{}.7", topic.name)), "{}", topic.name);
         }
         assert!(has("quorate.1"));
+    }
+
+    #[test]
+    fn the_page_of_the_daemon_has_its_options_and_no_others() {
+        let page = String::from_utf8(daemon().unwrap()).unwrap();
+        let has = |text: &str| page.contains(text);
+        assert!(page.lines().any(|line| line.starts_with(".TH QUORATE-VRRPD 8")), "{page}");
+        assert!(has("config") && has("release") && has(".SH SIGNALS") && has(".SH \"EXIT STATUS\""), "{page}");
+        assert!(!has("guard"), "what the daemon starts by itself is nobody's option: {page}");
     }
 
     #[test]

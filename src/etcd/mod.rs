@@ -20,6 +20,7 @@ pub mod membership;
 pub mod observe;
 pub mod plan;
 pub mod probe;
+pub mod recovery;
 pub mod service;
 pub mod snapshot;
 pub mod storage;
@@ -189,6 +190,8 @@ pub struct Observed {
     pub versions: BTreeMap<u64, String>,
     /// For how long learners and members of no manifest have stood still.
     pub watched: watch::Watched,
+    /// Looked at only where a recovery is asked for or a given-up cluster's data may be here.
+    pub recovery: Option<recovery::Seen>,
     /// Where rendered files and data live on this host.
     pub places: Places,
 }
@@ -267,6 +270,8 @@ pub enum Action {
         /// The genesis it came from, for the record in etcd.
         round: Option<genesis::Round>,
     },
+    /// A step of a signed recovery.
+    Recovery(recovery::Action),
     /// Bring the unit up or down.
     Unit(UnitAction),
 }
@@ -308,6 +313,7 @@ impl fmt::Display for Action {
             Action::RecordFormed { etcd, member, .. } => {
                 write!(f, "record that etcd cluster {etcd:x} exists with this master as member {member:x}")
             }
+            Action::Recovery(action) => action.fmt(f),
             Action::Unit(action) => action.fmt(f),
         }
     }

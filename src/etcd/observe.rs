@@ -11,7 +11,7 @@ use super::cluster::{Condition, Listed, PeerSeen, Role, View};
 use super::genesis::{Held, Marker, Stamp, marker};
 use super::material::{CA, CERTIFICATE, KEY, Material};
 use super::watch::{Record, Watched};
-use super::{DataDirectory, Desired, Local, LocalStatus, Observed, Places, probe, storage};
+use super::{DataDirectory, Desired, Local, LocalStatus, Observed, Places, probe, recovery, storage};
 use crate::durable;
 use crate::ident::NodeName;
 use crate::manifest::EtcdPhase;
@@ -47,6 +47,7 @@ pub async fn observe(desired: &Desired, paths: &Paths, unit: UnitState) -> Obser
         conditions: BTreeMap::new(),
         versions: BTreeMap::new(),
         watched: Watched::default(),
+        recovery: None,
         places,
         material,
     };
@@ -54,6 +55,9 @@ pub async fn observe(desired: &Desired, paths: &Paths, unit: UnitState) -> Obser
         (seen.local, seen.view) = local(desired, material).await;
         if seen.view.is_none() && others_matter(desired, &seen) == Others::Matter {
             (seen.peers, seen.view) = others(desired, material).await;
+        }
+        if given_up_at_stake(desired, &seen.held) {
+            seen.recovery = recovery(desired, material).await;
         }
         if let Some(view) = seen.view.as_ref().filter(|view| change_at_stake(desired, &seen, view)) {
             let asked = poll(view, material).await;
@@ -119,6 +123,7 @@ fn others_matter(desired: &Desired, seen: &Observed) -> Others {
         return Others::Matter;
     }
     match (&seen.data, &seen.held, &seen.unit) {
+        _ if given_up_at_stake(desired, &seen.held) => Others::Matter,
         (DataDirectory::HasWal, _, UnitState::Inactive) => Others::DoNotMatter,
         // A member that was removed while it was away may hang in its start for ever (E16); one that is being formed
         // is waited for.
@@ -130,6 +135,29 @@ fn others_matter(desired: &Desired, seen: &Observed) -> Others {
         }
         _ => Others::Matter,
     }
+}
+
+/// Whether a recovery is asked for or under way, or this master's data may be that of a cluster which was given up.
+fn given_up_at_stake(desired: &Desired, held: &Held) -> bool {
+    match (&desired.phase, held) {
+        (EtcdPhase::Recovery(_), _) | (_, Held::Marker(Marker::Recovering { .. })) => true,
+        (
+            EtcdPhase::Formed { cluster_id },
+            Held::Marker(Marker::Formed { etcd, .. } | Marker::Joining { etcd, .. }),
+        ) => cluster_id != etcd,
+        _ => false,
+    }
+}
+
+async fn recovery(desired: &Desired, material: &Material) -> Option<recovery::Seen> {
+    let tls = material.client().ok()?;
+    let own_port = probe::members(&tls, &desired.me, desired.address).await;
+    Some(recovery::Seen { now: now(), own_port })
+}
+
+#[expect(clippy::disallowed_methods, reason = "a driver: it dates what it observes")]
+fn now() -> jiff::Timestamp {
+    jiff::Timestamp::now()
 }
 
 /// Whether the list differs from the manifest, or this master may have to change it to get in.
@@ -331,7 +359,15 @@ mod tests {
     fn fault_18_a_member_whose_list_has_a_zombie_or_a_reverted_learner_is_not_healthy() {
         let members = vec![listed(1, Role::Voter), listed(2, Role::Voter)];
         let from = "m1".parse().unwrap();
-        let view = View { cluster: 1, members: members.clone(), leader: 1, genesis: None, generation: None, from };
+        let view = View {
+            cluster: 1,
+            members: members.clone(),
+            leader: 1,
+            genesis: None,
+            generation: None,
+            recovered: None,
+            from,
+        };
         let status = LocalStatus {
             cluster: 1,
             member: 2,

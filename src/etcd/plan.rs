@@ -11,6 +11,7 @@ use super::change::{self, Due};
 use super::cluster::{Role, View};
 use super::genesis::{Held, Marker};
 use super::material::Material;
+use super::recovery::{self, plan::Turn};
 use super::service::{Start, environment, key_files};
 use super::version::{self, Verdict};
 use super::wal::Damage;
@@ -75,7 +76,11 @@ fn decide(desired: &Desired, seen: &Observed) -> Plan<Action> {
         let why = format!("this master belongs to cluster {}, the manifest to {}", marker.cluster(), desired.cluster);
         return refuse(why, "drop the manifest of its own cluster, or archive its data and marker by hand");
     }
-    match &seen.data {
+    let turn = recovery::plan::turn(desired, seen, marker);
+    if let Turn::Instead(plan) = turn {
+        return plan;
+    }
+    let mut plan = match &seen.data {
         DataDirectory::Unknown { why } => refuse(why.clone(), "mount the data partition and make it writable"),
         DataDirectory::Foreign { found } => refuse(
             format!("the data directory holds '{found}' without a write-ahead log"),
@@ -86,14 +91,18 @@ fn decide(desired: &Desired, seen: &Observed) -> Plan<Action> {
         }
         DataDirectory::HasWal => existing(desired, seen, material, marker),
         DataDirectory::Absent | DataDirectory::Empty => empty::empty(desired, seen, material, marker),
+    };
+    if let Turn::Beside(blocked) = turn {
+        plan.block(blocked);
     }
+    plan
 }
 
 /// Rows with a write-ahead log: it is started at once, without asking anybody, if it is this master's own.
 fn existing(desired: &Desired, seen: &Observed, material: &Material, marker: Option<&Marker>) -> Plan<Action> {
     let mut plan = Plan::default();
     if let Some(ended) = ended(desired, seen, marker) {
-        return put_aside(seen, &ended, marker);
+        return put_aside(seen, &ended, marker, GONE);
     }
     if let Some(damage) = &seen.damage {
         return damaged(desired, seen, damage, marker);
@@ -103,7 +112,7 @@ fn existing(desired: &Desired, seen: &Observed, material: &Material, marker: Opt
         return plan;
     }
     let cluster = match marker {
-        Some(Marker::Executed { .. }) => None,
+        Some(Marker::Executed { .. } | Marker::Recovering { .. }) => None,
         Some(Marker::Joining { etcd, .. } | Marker::Formed { etcd, .. }) => Some(*etcd),
         None | Some(Marker::Prepared { .. } | Marker::Committed { .. } | Marker::Removed { .. }) => {
             let holds = marker.map_or("there is no marker for it".into(), |marker| format!("this master is {marker}"));
@@ -146,9 +155,9 @@ fn existing(desired: &Desired, seen: &Observed, material: &Material, marker: Opt
 }
 
 /// A membership that is over: its cluster and member id.
-struct Ended {
-    etcd: u64,
-    member: u64,
+pub(in crate::etcd) struct Ended {
+    pub etcd: u64,
+    pub member: u64,
 }
 
 /// Whether this master's membership has ended: its marker says so, or its cluster lists it no more, by a quorum read
@@ -204,7 +213,7 @@ fn damaged(desired: &Desired, seen: &Observed, damage: &Damage, marker: Option<&
     };
     let own = view.member(*member).filter(|_| view.cluster == *etcd);
     match own.map(|own| change::removal(desired, view, &seen.conditions, own)) {
-        Some(Ok(())) => aside(seen, &Ended { etcd: *etcd, member: *member }, marker, &damage.to_string()),
+        Some(Ok(())) => put_aside(seen, &Ended { etcd: *etcd, member: *member }, marker, &damage.to_string()),
         Some(Err(held)) => {
             plan.block(kept(held.hold, format!("{} ({})", held.unblock, held.why)));
             plan
@@ -217,11 +226,7 @@ fn damaged(desired: &Desired, seen: &Observed, damage: &Damage, marker: Option<&
 }
 
 /// Stops what may still hang on the dead data (E16), notes the end, and puts the data aside.
-fn put_aside(seen: &Observed, ended: &Ended, marker: Option<&Marker>) -> Plan<Action> {
-    aside(seen, ended, marker, "the cluster lists this member no more")
-}
-
-fn aside(seen: &Observed, ended: &Ended, marker: Option<&Marker>, why: &str) -> Plan<Action> {
+pub(in crate::etcd) fn put_aside(seen: &Observed, ended: &Ended, marker: Option<&Marker>, why: &str) -> Plan<Action> {
     let mut plan = Plan::default();
     if matches!(seen.unit, UnitState::Active | UnitState::Changing) {
         plan.step(Action::Unit(UnitAction { unit: Unit::Etcd, verb: Verb::Stop }), why);
@@ -327,14 +332,19 @@ fn render(plan: &mut Plan<Action>, seen: &Observed, files: impl IntoIterator<Ite
 
 fn record(status: &LocalStatus, marker: Option<&Marker>) -> Action {
     let round = match marker {
+        Some(Marker::Recovering { begun, .. }) => {
+            let (etcd, member, begun) = (status.cluster, status.member, begun.clone());
+            return Action::Recovery(recovery::Action::Record { etcd, member, begun });
+        }
         Some(Marker::Executed { round, .. }) => Some(round.clone()),
         _ => None,
     };
     Action::RecordFormed { etcd: status.cluster, member: status.member, round }
 }
 
+const GONE: &str = "the cluster lists this member no more";
 const START: &str = "start etcd";
 const HEALTHY: &str = "healthy etcd member";
 
 #[cfg(test)]
-mod tests;
+pub(in crate::etcd) mod tests;

@@ -56,6 +56,8 @@ pub struct Link {
     pub carrier: Carrier,
     /// Its addresses, each with its prefix length.
     pub addresses: Vec<IpNet>,
+    /// The routers that routes over it name.
+    pub gateways: Vec<IpAddr>,
 }
 
 /// Whether frames can pass a link.

@@ -95,6 +95,14 @@ fn has_base_address(desired: &Desired, link: &Link, vip: IpAddr) -> Option<Block
         IpNet::V4(net) if net.prefix_len() < 31 && vip == IpAddr::V4(net.broadcast()) => "broadcast",
         // RFC 4291 §2.6.1: the first address of a subnet is the subnet-router anycast address.
         IpNet::V6(net) if net.prefix_len() < 127 && vip == IpAddr::V6(net.network()) => "subnet-router anycast",
+        _ if link.gateways.contains(&vip) => {
+            return Some(obstacle(
+                Hold::Refused,
+                desired,
+                format!("the VIP {vip} is a router of this host: a route over {} leads through it", link.name),
+                "choose a free host address of the subnet as VIP",
+            ));
+        }
         _ => return None,
     };
     Some(obstacle(
@@ -130,6 +138,7 @@ mod tests {
             mac: "52:54:00:00:00:01".parse().ok(),
             carrier: Carrier::Present,
             addresses: addresses.iter().map(|text| text.parse().unwrap()).collect(),
+            gateways: Vec::new(),
         }
     }
 
@@ -187,6 +196,17 @@ mod tests {
         for (vip, why) in table {
             let found = reasons(&desired("eth0", vip), vec![link("eth0", &["10.20.0.11/24"])]);
             assert_eq!(found, [(Hold::Refused, why.to_owned())]);
+        }
+    }
+
+    #[test]
+    fn a_router_is_not_taken_for_a_free_address() {
+        let gateways = vec!["10.20.0.1".parse().unwrap(), "fd00:20::1".parse().unwrap()];
+        let link = Link { gateways, ..link("eth0", &["10.20.0.11/24", "fd00:20::11/64"]) };
+        for (vip, taken) in [("10.20.0.1", true), ("fd00:20::1", true), ("10.20.0.100", false)] {
+            let reasons = reasons(&desired("eth0", vip), vec![link.clone()]);
+            let expected = format!("the VIP {vip} is a router of this host: a route over eth0 leads through it");
+            assert_eq!(reasons, if taken { vec![(Hold::Refused, expected)] } else { Vec::new() });
         }
     }
 

@@ -20,6 +20,10 @@ pub struct Account<'a> {
     pub paths: &'a Paths,
     /// Drops that were refused in this run.
     pub refused_drops: Vec<RefusedDrop>,
+    /// Sources that did not answer, in words.
+    pub awaited: Vec<String>,
+    /// Where the manifest in force was found.
+    pub origin: Option<String>,
 }
 
 /// What a run has to say beside what was observed.
@@ -42,13 +46,32 @@ impl Account<'_> {
     /// Names the file that could not be written.
     pub fn write(&self, phase: Phase, cluster: Option<Cluster<'_>>, news: News) -> Result<Status, DurableError> {
         let News { activity, pending, blocked, failed } = news;
-        let refused_drops = &self.refused_drops;
-        let status = compose(Known { at: now(), phase, refused_drops, cluster, activity, pending, blocked, failed });
+        let status = compose(Known {
+            at: now(),
+            phase,
+            refused_drops: &self.refused_drops,
+            awaited: &self.awaited,
+            cluster,
+            origin: self.origin.as_deref(),
+            activity,
+            pending,
+            blocked,
+            failed,
+        });
         // A status is a tree of strings and numbers: there is nothing in it that JSON could not say.
         let text = serde_json::to_string_pretty(&status).unwrap_or_default();
         durable::replace(&self.paths.status(), text.as_bytes(), MODE, None)?;
         durable::replace(&self.paths.metrics(), metrics::render(&status).as_bytes(), MODE, None)?;
         Ok(status)
+    }
+
+    /// Writes both files while another manifest is on trial: `desired` is what is in force.
+    ///
+    /// # Errors
+    /// As [`Account::write`].
+    pub fn trying(&self, desired: &Desired, observed: &Observed, activity: Activity) -> Result<Status, DurableError> {
+        let news = News { activity: Some(activity), ..News::default() };
+        self.write(Phase::Converging, Some(cluster(desired, observed)), news)
     }
 }
 

@@ -29,8 +29,12 @@ pub struct Known<'a> {
     pub phase: Phase,
     /// Drops that were refused.
     pub refused_drops: &'a [RefusedDrop],
+    /// Sources that do not answer now, in words.
+    pub awaited: &'a [String],
     /// The manifest in force and this host's place in it.
     pub cluster: Option<Cluster<'a>>,
+    /// Where that manifest was found.
+    pub origin: Option<&'a str>,
     /// What is being carried out right now.
     pub activity: Option<Activity>,
     /// What the last plan still wants to do, in words.
@@ -82,6 +86,7 @@ pub fn compose(known: Known<'_>) -> Status {
             cluster_id: manifest.cluster_id.clone(),
             generation: manifest.generation,
             digest: manifest.digest,
+            origin: known.origin.map(str::to_owned),
         }),
         refused_drops: known.refused_drops.to_vec(),
         vip: manifest.map(|manifest| VipStatus {
@@ -103,7 +108,10 @@ pub fn compose(known: Known<'_>) -> Status {
         activity: known.activity,
         certificates: seen.map_or_else(Vec::new, |seen| certificates(seen.pki)),
         probes: manifest.map_or_else(Vec::new, |manifest| probes(manifest, seen.map(|seen| seen.vrrp))),
-        warnings: seen.map_or_else(Vec::new, |seen| warnings(seen.etcd).chain(fence(seen.vrrp)).collect()),
+        warnings: {
+            let seen = seen.into_iter().flat_map(|seen| warnings(seen.etcd).chain(fence(seen.vrrp)));
+            known.awaited.iter().map(|awaited| away(awaited)).chain(seen).collect()
+        },
         pending: known.pending,
         blocked: known.blocked,
         failed: known.failed,
@@ -172,6 +180,17 @@ fn warnings(etcd: &Summary) -> impl Iterator<Item = Warning> {
         let (what, remedy) = advice.split_once(": ").unwrap_or((advice, "see spec/operations.md"));
         Warning { part: Part::Etcd, what: what.to_owned(), remedy: remedy.to_owned() }
     })
+}
+
+/// A source that does not answer: a newer generation would not be noticed.
+fn away(awaited: &str) -> Warning {
+    Warning {
+        part: Part::Manifest,
+        what: format!("a source does not answer: {awaited}"),
+        remedy:
+            "it is asked again every few minutes ('systemctl start quorate-fetch' asks now); what is in force stays"
+                .into(),
+    }
 }
 
 /// What is missing for the VIP to be let go of within milliseconds when the daemon freezes.

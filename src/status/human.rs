@@ -76,7 +76,8 @@ fn screen(out: &mut String, status: &Status, now: Timestamp, paint: Paint) -> fm
     writeln!(out, "{}  {word}: {}\n", paint.tone(Tone::Strong, cluster), answer(status, verdict, &found))?;
     row(out, "host", &host(status, now, paint))?;
     if let Some(manifest) = &status.manifest {
-        row(out, "manifest", &format!("generation {} ({})", manifest.generation, manifest.digest.short()))?;
+        let origin = manifest.origin.as_ref().map_or_else(String::new, |origin| format!(", from {origin}"));
+        row(out, "manifest", &format!("generation {} ({}){origin}", manifest.generation, manifest.digest.short()))?;
     }
     if let Some(vip) = &status.vip {
         row(out, "vip", &address(vip, paint))?;

@@ -100,6 +100,9 @@ pub struct ManifestStatus {
     pub generation: Generation,
     /// SHA-256 of its bytes.
     pub digest: Digest,
+    /// Where it was found when it was accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
 }
 
 /// A drop that is not in force.

@@ -3,12 +3,13 @@
 //! Everything that follows from the manifest's order is already in it (see [`super::derive`]): the daemon knows no manifest.
 //! [`Config::parse`] reports every problem at once; a document with one is not run.
 
+use super::health::target::endpoint;
 use super::machine::{Preempt, Rules, lease};
 use super::packet::{ChecksumForm, Family, OWNER, TTL, Version};
 use super::time::Interval;
 use crate::ident::Vrid;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -111,10 +112,10 @@ pub enum Target {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// It is not the JSON document described here.
-    #[error("the configuration cannot be read")]
+    #[error("it is not a configuration as spec/vrrp.md describes it")]
     Json(#[from] serde_json::Error),
     /// It contradicts itself or the protocol; every problem is listed.
-    #[error("the configuration cannot be run: {}", .0.join("; "))]
+    #[error("{}", .0.join("; "))]
     Problems(Vec<String>),
 }
 
@@ -126,7 +127,7 @@ impl Config {
     pub fn parse(bytes: &[u8]) -> Result<Self, ConfigError> {
         let config: Config = serde_json::from_slice(bytes)?;
         let mut problems = Vec::new();
-        let mut seen = BTreeSet::new();
+        let (mut seen, mut holders) = (BTreeSet::new(), BTreeMap::new());
         for router in &config.routers {
             if !seen.insert((&router.link, router.vrid)) {
                 problems.push(format!("virtual router {} on '{}' is there twice", router.vrid, router.link));
@@ -136,10 +137,20 @@ impl Config {
                     .problems()
                     .map(|problem| format!("virtual router {} on '{}': {problem}", router.vrid, router.link)),
             );
+            for address in &router.addresses {
+                if let Some(other) =
+                    holders.insert((&router.link, address), router.vrid).filter(|other| *other != router.vrid)
+                {
+                    problems.push(format!("{address} is an address of virtual router {other} and of {}", router.vrid));
+                }
+            }
         }
         for probe in &config.probes {
             if probe.interval_ms == 0 || probe.fall == 0 || probe.rise == 0 {
                 problems.push(format!("probe {}: interval, fall and rise must be at least 1", probe.target));
+            }
+            if let Err(why) = endpoint(&probe.target) {
+                problems.push(format!("probe {}: {why}", probe.target));
             }
         }
         if problems.is_empty() { Ok(config) } else { Err(ConfigError::Problems(problems)) }

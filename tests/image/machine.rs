@@ -4,20 +4,22 @@
 //! generous and nothing here is a measurement of quorate.
 
 use crate::harness::{must, network, wait};
+use crate::serial::Shell;
 use anyhow::{Context as _, ensure};
 use std::fs::{self, File};
-use std::io::{Read as _, Write as _};
 use std::net::Ipv4Addr;
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// From power on to a shell that answers; a minute on an idle machine with two cores.
-const BOOT_LIMIT: Duration = Duration::from_secs(400);
+const BOOT_LIMIT: Duration = Duration::from_secs(600);
 
-/// For one command on the serial shell.
-const COMMAND_LIMIT: Duration = Duration::from_secs(90);
+/// For one command on the serial shell; the longest writes the two partitions of a slot.
+const COMMAND_LIMIT: Duration = Duration::from_secs(300);
+
+/// Whether the shell is there.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// A virtual machine, on or off.
 #[derive(Debug)]
@@ -29,6 +31,8 @@ pub struct Machine {
     tools: PathBuf,
     /// Given to it by its firmware at each boot.
     pub credentials: Vec<Credential>,
+    /// Further disks, read-only.
+    pub volumes: Vec<PathBuf>,
     power: Option<Running>,
 }
 
@@ -36,7 +40,7 @@ pub struct Machine {
 #[derive(Debug)]
 struct Running {
     qemu: Child,
-    shell: Option<UnixStream>,
+    shell: Option<Shell>,
 }
 
 /// A system credential (systemd.system-credentials(7)).
@@ -57,12 +61,15 @@ impl Machine {
                 Credential { name: "system.hostname".into(), value: name.clone().into_bytes() },
                 Credential { name: "network.network.10-lab".into(), value: network_file(number).into_bytes() },
             ],
+            volumes: Vec::new(),
             name,
             number,
             directory,
             tools: tools.to_owned(),
             power: None,
         };
+        // What firmware remembers, for as long as the machine lives.
+        fs::copy(tools.join("usr/share/OVMF/OVMF_VARS_4M.fd"), machine.firmware())?;
         machine.new_disk(image)?;
         Ok(machine)
     }
@@ -78,11 +85,6 @@ impl Machine {
     /// Its id as firmware tells it and machine-id(5) has it.
     pub fn machine_id(&self) -> String {
         format!("0b7e5ac0ffee40d1a1b2c3d4e5f608{:02x}", self.number)
-    }
-
-    /// Its address on the lab's link.
-    pub fn address(&self) -> Ipv4Addr {
-        address(self.number)
     }
 
     /// Whether it is on.
@@ -102,9 +104,9 @@ impl Machine {
             |_, _| {},
             || {
                 ensure!(running.qemu.try_wait()?.is_none(), "QEMU has ended");
-                let mut shell = UnixStream::connect(&socket)?;
-                shell.set_read_timeout(Some(Duration::from_secs(5)))?;
-                ask(&mut shell, "stty -echo; true", Duration::from_secs(5))?;
+                let mut shell = Shell::connect(&socket)?;
+                shell.quieten()?;
+                shell.ask("true", LOOK)?;
                 Ok(shell)
             },
         );
@@ -136,15 +138,18 @@ impl Machine {
         let _ = fs::remove_file(&socket);
         let mut qemu = self.tool("qemu-system-x86_64");
         qemu.args(["-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "1024"])
-            .args(["-display", "none", "-nodefaults", "-no-reboot", "-uuid", &uuid])
+            .args(["-display", "none", "-nodefaults", "-uuid", &uuid])
             .args(["-drive", "if=pflash,format=raw,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd"])
-            .args(["-drive", "if=pflash,format=raw,snapshot=on,file=/usr/share/OVMF/OVMF_VARS_4M.fd"])
+            .args(["-drive", &format!("if=pflash,format=raw,file={}", self.firmware().display())])
             .args(["-drive", &format!("if=virtio,file={}", self.directory.join("disk.qcow2").display())])
             .args(["-netdev", &format!("tap,id=lan,ifname={tap},script=no,downscript=no")])
             .args(["-device", &format!("virtio-net-pci,netdev=lan,mac=52:54:00:00:00:{:02x}", self.number)])
             .args(["-serial", &format!("file:{}", self.console().display())])
             .args(["-serial", &format!("unix:{},server=on,wait=off", socket.display())])
             .args(["-smbios", "type=11,value=io.systemd.stub.kernel-cmdline-extra=systemd.debug_shell=ttyS1"]);
+        for volume in &self.volumes {
+            qemu.args(["-drive", &format!("if=virtio,format=raw,readonly=on,file={}", volume.display())]);
+        }
         for (number, credential) in self.credentials.iter().enumerate() {
             // Through a file: a key does not belong on a command line.
             let file = self.directory.join(format!("credential-{number}"));
@@ -162,7 +167,7 @@ impl Machine {
     pub fn ask(&mut self, command: &str) -> anyhow::Result<(String, i32)> {
         let running = self.power.as_mut().with_context(|| format!("{} is off", self.name))?;
         let shell = running.shell.as_mut().with_context(|| format!("{} has not booted", self.name))?;
-        ask(shell, command, COMMAND_LIMIT)
+        shell.ask(command, COMMAND_LIMIT)
     }
 
     /// The same, for a command that has to succeed.
@@ -170,6 +175,31 @@ impl Machine {
         let (output, code) = self.ask(command)?;
         ensure!(code == 0, "{}: '{command}' leaves with {code}: {output}", self.name);
         Ok(output)
+    }
+
+    /// Tells one boot from the next.
+    pub fn boot_id(&mut self) -> anyhow::Result<String> {
+        let running = self.power.as_mut().with_context(|| format!("{} is off", self.name))?;
+        let shell = running.shell.as_mut().with_context(|| format!("{} has not booted", self.name))?;
+        shell.quieten()?;
+        shell.ask("cat /proc/sys/kernel/random/boot_id", LOOK).map(|(id, _)| id)
+    }
+
+    /// Waits for the next boot after the one named, which it gets to by itself.
+    pub fn await_boot_after(&mut self, former: &str) -> anyhow::Result<String> {
+        let look = || {
+            let id = self.boot_id()?;
+            ensure!(id != former, "it is still the same boot");
+            Ok(id)
+        };
+        wait::until("the next boot", BOOT_LIMIT, |_, _| {}, look).map(|(id, _)| id)
+    }
+
+    /// Shuts it down in order and lets it start again.
+    pub fn reboot(&mut self) -> anyhow::Result<()> {
+        let former = self.boot_id()?;
+        self.must("systemctl reboot")?;
+        self.await_boot_after(&former).map(drop)
     }
 
     /// Pulls the plug.
@@ -191,6 +221,10 @@ impl Machine {
         let text = String::from_utf8_lossy(&text);
         let lines: Vec<_> = text.lines().collect();
         lines[lines.len().saturating_sub(30)..].join("\n")
+    }
+
+    fn firmware(&self) -> PathBuf {
+        self.directory.join("firmware.fd")
     }
 
     fn socket(&self) -> PathBuf {
@@ -224,32 +258,6 @@ fn network_file(number: u8) -> String {
         "[Match]\nMACAddress=52:54:00:00:00:{number:02x}\n[Network]\nAddress={}/24\nLinkLocalAddressing=no\nIPv6AcceptRA=no\nKeepConfiguration=yes\n",
         address(number)
     )
-}
-
-/// One command and its answer on a serial line. The markers are spelt with a gap, so that the echo of the command line is
-/// not taken for the answer.
-fn ask(shell: &mut UnixStream, command: &str, limit: Duration) -> anyhow::Result<(String, i32)> {
-    let start = Instant::now();
-    writeln!(shell, "echo '=='begin; {command}\necho '=='end $? '=='")?;
-    let mut heard = Vec::new();
-    loop {
-        let mut bytes = [0; 4096];
-        match shell.read(&mut bytes) {
-            Ok(0) => anyhow::bail!("the serial line is closed"),
-            Ok(length) => heard.extend_from_slice(&bytes[..length]),
-            Err(error) if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => {}
-            Err(error) => return Err(error.into()),
-        }
-        let text = String::from_utf8_lossy(&heard);
-        let answer = text.rsplit_once("==begin").map(|(_, rest)| rest);
-        if let Some((output, end)) = answer.and_then(|rest| rest.split_once("==end "))
-            && let Some((code, _)) = end.split_once(" ==")
-        {
-            let output = output.replace('\r', "");
-            return Ok((output.trim().to_owned(), code.trim().parse()?));
-        }
-        ensure!(start.elapsed() < limit, "no answer to '{command}' within {limit:?}; heard: {text}");
-    }
 }
 
 /// RFC 4648 §4.

@@ -1,15 +1,19 @@
-//! `make image-test`: the disk image itself, booted by firmware in a virtual machine.
+//! `make image-test`: the disk image itself, booted by firmware in a virtual machine, as one master of three.
 //!
 //! What the lab cannot show on containers: firmware, UKI, dm-verity, a first boot that makes its own `/var`, credentials
-//! from firmware. One master of a test cluster of one is enough for that; what three masters do together is the lab's.
-//! Without KVM a boot takes minutes, so this runs on request and not with `cargo test`.
+//! from firmware, an update and what happens when it is broken. Without KVM a boot takes most of a minute.
 
 #![expect(clippy::disallowed_methods, reason = "a test drives real programs by the real clock")]
 
+mod cluster;
 #[path = "../lab/harness/mod.rs"]
 mod harness;
 mod machine;
 mod scenarios;
+mod serial;
+mod update;
+#[allow(dead_code, reason = "the bench builds again")]
+mod versions;
 mod world;
 
 use harness::runner::scenarios;
@@ -19,7 +23,11 @@ fn main() -> anyhow::Result<std::process::ExitCode> {
         scenarios::a_master_without_a_manifest_boots_and_says_on_its_console_what_it_waits_for,
         scenarios::nothing_of_the_image_can_be_written,
         scenarios::a_manifest_from_firmware_credentials_converges,
-        scenarios::after_a_power_cut_it_converges_without_any_drop,
+        scenarios::after_a_power_cut_of_the_site_it_converges_without_any_drop,
+        update::an_update_boots_and_is_blessed,
+        update::a_rollback_boots_the_version_before,
+        update::a_version_that_never_proves_itself_gives_way_to_the_one_before,
+        scenarios::a_reinstalled_master_rejoins,
         scenarios::a_flipped_byte_of_the_image_stops_the_boot,
     ])
 }

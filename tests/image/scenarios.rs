@@ -1,7 +1,7 @@
 //! The scenarios of the image. Names are sentences; they run in order, on one machine.
 
+use crate::harness::master::Master;
 use crate::harness::wait;
-use crate::machine::{Credential, base64};
 use crate::world::Image;
 use anyhow::{Context as _, ensure};
 use std::fs::{self, File};
@@ -10,12 +10,12 @@ use std::os::unix::fs::FileExt as _;
 use std::time::Duration;
 
 /// For anything that follows a boot, without KVM and on two cores.
-const LIMIT: Duration = Duration::from_secs(300);
+const LIMIT: Duration = Duration::from_secs(600);
 
 pub fn a_master_without_a_manifest_boots_and_says_on_its_console_what_it_waits_for(
     image: &mut Image,
 ) -> anyhow::Result<()> {
-    image.machine.boot()?;
+    on(image)?;
     await_console(image, "/run/quorate/drop")?;
     let failed = image.machine.must("systemctl --failed --no-legend --plain")?;
     ensure!(failed.is_empty(), "units failed: {failed}");
@@ -39,29 +39,29 @@ pub fn nothing_of_the_image_can_be_written(image: &mut Image) -> anyhow::Result<
 }
 
 pub fn a_manifest_from_firmware_credentials_converges(image: &mut Image) -> anyhow::Result<()> {
-    if image.machine.is_on() {
-        image.machine.cut_power()?;
-    }
-    let files = image.desk.prepare_single(image.machine.address())?;
-    let lines = files.iter().map(|(name, bytes)| {
-        // tmpfiles.d(5): written at boot, with its bytes in base64.
-        format!("f~ /run/quorate/drop/{name} 0600 root root - {}\n", base64(bytes))
-    });
-    let drop = Credential { name: "tmpfiles.extra".into(), value: lines.collect::<String>().into_bytes() };
-    image.machine.credentials.push(drop);
-    image.machine.boot()?;
-    image.machine.credentials.pop();
-    await_converged(image)
+    image.sign_manifest()?;
+    image.converge()
 }
 
-pub fn after_a_power_cut_it_converges_without_any_drop(image: &mut Image) -> anyhow::Result<()> {
-    if image.machine.is_on() {
-        image.machine.cut_power()?;
-    }
+pub fn after_a_power_cut_of_the_site_it_converges_without_any_drop(image: &mut Image) -> anyhow::Result<()> {
+    image.converge()?;
+    image.machine.cut_power()?;
+    image.peers.iter_mut().try_for_each(Master::cut_power)?;
+    image.boot_peers()?;
     image.machine.boot()?;
-    let dropped = image.machine.must("ls /run/quorate/drop /etc/quorate/drop | grep yaml || true")?;
-    ensure!(dropped.is_empty(), "there is a drop: {dropped}");
-    await_converged(image)
+    let dropped = image.machine.must("ls /run/quorate/drop /var/lib/quorate/drop /run/credentials/@system")?;
+    ensure!(!dropped.contains("yaml") && !dropped.contains("tmpfiles"), "there is a drop: {dropped}");
+    image.await_converged()
+}
+
+pub fn a_reinstalled_master_rejoins(image: &mut Image) -> anyhow::Result<()> {
+    image.converge()?;
+    image.machine.cut_power()?;
+    image.machine.new_disk(&image.built.disk)?;
+    image.converge()?;
+    let archive = image.machine.must("journalctl --boot --no-pager --unit='quorate-*' --output=cat")?;
+    ensure!(archive.contains("learner"), "it did not join again: {archive}");
+    Ok(())
 }
 
 pub fn a_flipped_byte_of_the_image_stops_the_boot(image: &mut Image) -> anyhow::Result<()> {
@@ -69,14 +69,14 @@ pub fn a_flipped_byte_of_the_image_stops_the_boot(image: &mut Image) -> anyhow::
         image.machine.cut_power()?;
     }
     let spoiled = image.work.join("spoiled.raw");
-    fs::copy(&image.disk, &spoiled)?;
+    fs::copy(&image.built.disk, &spoiled)?;
     flip_byte_of_root(&spoiled)?;
     image.machine.new_disk(&spoiled)?;
     fs::write(image.machine.console(), "")?;
     image.machine.power_on()?;
     let corrupted = await_console(image, "is corrupted");
     image.machine.cut_power()?;
-    image.machine.new_disk(&image.disk)?;
+    image.machine.new_disk(&image.built.disk)?;
     corrupted
 }
 
@@ -95,22 +95,6 @@ fn await_console(image: &Image, text: &str) -> anyhow::Result<()> {
         || {
             let console = fs::read(image.machine.console())?;
             ensure!(String::from_utf8_lossy(&console).contains(text), "the console does not say '{text}'");
-            Ok(())
-        },
-    )
-    .map(drop)
-}
-
-fn await_converged(image: &mut Image) -> anyhow::Result<()> {
-    wait::until(
-        "a converged master",
-        LIMIT,
-        |_, _| {},
-        || {
-            let (plan, code) = image.machine.ask("quorate plan")?;
-            ensure!(code == 0, "quorate plan leaves with {code}: {plan}");
-            let addresses = image.machine.must("ip -4 -oneline address")?;
-            ensure!(addresses.contains(" 10.20.0.100/"), "the VIP is not there: {addresses}");
             Ok(())
         },
     )

@@ -1,91 +1,93 @@
-//! The world of the image tests: the built image, one virtual machine, and the desk whose key the image trusts.
+//! The world of the image tests: three masters that boot from one image, and the desk whose key that image trusts.
+//!
+//! m1 is a virtual machine with the image on its disk; m2 and m3 are containers on the root of that same image. Each
+//! virtual machine more would take half of what two cores have without KVM.
 
 use crate::harness::desk::Desk;
 use crate::harness::isolation::Inside;
+use crate::harness::master::Master;
 use crate::harness::runner::World;
 use crate::harness::{Programs, must, network};
 use crate::machine::Machine;
-use quorate::ident::Digest;
+use crate::versions::{self, Built};
+use anyhow::Context as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// One virtual machine.
+/// One virtual machine and two containers on one link.
 #[derive(Debug)]
 pub struct Image {
+    /// m1.
     pub machine: Machine,
+    /// m2 and m3.
+    pub peers: Vec<Master>,
     pub desk: Desk,
-    /// The image as built; nobody writes to it.
-    pub disk: PathBuf,
+    /// What was built.
+    pub built: Built,
+    /// For files of a scenario.
     pub work: PathBuf,
+    /// The file system of the image, mounted.
+    root: PathBuf,
+    inside: Inside,
+}
+
+impl Image {
+    /// Boots the containers that are off.
+    pub fn boot_peers(&mut self) -> anyhow::Result<()> {
+        let (inside, root) = (&self.inside, &self.root);
+        self.peers.iter_mut().filter(|peer| !peer.is_on()).try_for_each(|peer| peer.boot(inside, root))
+    }
 }
 
 impl World for Image {
-    /// Builds the image when it is not yet that of these programs and this definition.
     fn prepare(programs: &Programs) -> anyhow::Result<()> {
-        let built = directory(programs);
+        let built = versions::directory(programs);
         let desk = Desk::kept(&built.join("desk"), &programs.quorate())?;
-        let stamp = stamp(programs, &desk)?;
-        let stamped = built.join("stamp");
-        if fs::read_to_string(&stamped).is_ok_and(|found| found == stamp) {
-            return Ok(());
-        }
-        println!("building the image");
-        let bare = built.join("programs");
-        fs::create_dir_all(&bare)?;
-        // As an image would carry them: without what only a debugger reads.
-        for name in ["quorate", "quorate-vrrpd"] {
-            let from = programs.quorate().with_file_name(name);
-            must(Command::new("strip").arg("--strip-all").arg("-o").arg(bare.join(name)).arg(from))?;
-        }
-        must(Command::new(definition().join("build")).arg(&bare).arg(desk.trust()).arg(&built))?;
-        Ok(fs::write(stamped, stamp)?)
+        versions::build(programs, &desk.trust())
     }
 
     fn furnish(inside: Inside, programs: &Programs) -> anyhow::Result<Self> {
         let work = programs.lab_directory().join("run");
         inside.furnish(&work)?;
         network::create_bridge()?;
-        let built = directory(programs);
-        let tools = must(&mut Command::new(definition().join("tools")))?;
-        let tools = PathBuf::from(String::from_utf8(tools.stdout)?.trim());
+        let directory = versions::directory(programs);
+        let built = Built::find(&directory)?;
+        let tools = tools()?;
         // The tools see the lab's directories under their own names, and the devices they drive.
-        for place in [Path::new("/dev"), Path::new("/proc"), &work, &built] {
+        for place in [Path::new("/dev"), Path::new("/proc"), &work, &directory] {
             let seen = tools.join(place.strip_prefix("/")?);
             fs::create_dir_all(&seen)?;
             must(Command::new("mount").arg("--rbind").arg(place).arg(&seen))?;
         }
-        let disk = built.join("bareos_1.raw");
-        let machine = Machine::new(1, &work, &disk, &tools)?;
-        let desk = Desk::kept(&built.join("desk"), &programs.quorate())?;
-        Ok(Self { machine, desk, disk, work })
+        let root = work.join("root");
+        fs::create_dir_all(&root)?;
+        must(Command::new("mount").args(["-t", "erofs", "-o", "ro,loop"]).arg(&built.root).arg(&root))
+            .context("the kernel of this machine has to know erofs")?;
+        let mut machine = Machine::new(1, &work, &built.disk, &tools)?;
+        machine.volumes.push(built.updates.clone());
+        let peers = [2, 3].map(|number| Master::new(number, &work)).into_iter().collect::<anyhow::Result<_>>()?;
+        let desk = Desk::kept(&directory.join("desk"), &programs.quorate())?;
+        Ok(Self { machine, peers, desk, built, work, root, inside })
     }
 
-    fn evidence(&self) -> String {
-        format!("--- the end of the console\n{}", self.machine.console_tail())
-    }
-}
-
-fn definition() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("image")
-}
-
-fn directory(programs: &Programs) -> PathBuf {
-    programs.lab_directory().with_file_name("image")
-}
-
-/// A digest over everything the image is made from, but for what its packages contain.
-fn stamp(programs: &Programs, desk: &Desk) -> anyhow::Result<String> {
-    let mut files = vec![programs.quorate(), programs.quorate().with_file_name("quorate-vrrpd"), desk.trust()];
-    let mut folders = vec![definition()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder)? {
-            let path = entry?.path();
-            if path.is_dir() { folders.push(path) } else { files.push(path) }
+    fn evidence(&mut self) -> String {
+        let questions = "systemctl --failed --no-legend; systemctl list-jobs --no-legend; \
+                         journalctl --boot --no-pager --lines=60 --unit='quorate-*'";
+        let journal = self.machine.ask(questions).map_or_else(|error| format!("{error:#}"), |(text, _)| text);
+        let mut text = format!("--- m1: console\n{}\n--- m1: journal\n{journal}\n", self.machine.console_tail());
+        for peer in &self.peers {
+            let journal = peer.ask("journalctl", &["--boot", "--no-pager", "--lines=40", "--unit=quorate-*"]);
+            let journal = journal.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+            let journal = journal.unwrap_or_else(|error| format!("{error:#}"));
+            text += &format!("--- {}: journal\n{journal}\n", peer.name);
         }
+        text
     }
-    files.sort();
-    let digests = files.iter().map(|file| Ok(Digest::of(&fs::read(file)?).to_string()));
-    let digests = digests.collect::<anyhow::Result<Vec<_>>>()?;
-    Ok(Digest::of(digests.concat().as_bytes()).to_string())
+}
+
+/// The root of the tools tree.
+fn tools() -> anyhow::Result<PathBuf> {
+    let tools = must(&mut Command::new(versions::definition().join("tools")))?;
+    Ok(PathBuf::from(String::from_utf8(tools.stdout)?.trim()))
 }

@@ -7,6 +7,9 @@
 
 mod harness;
 mod scenarios;
+#[allow(dead_code, clippy::unwrap_used)]
+#[path = "../sources/server.rs"]
+mod server;
 
 fn main() -> anyhow::Result<std::process::ExitCode> {
     harness::runner::main(scenarios::SCENARIOS)

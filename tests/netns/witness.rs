@@ -1,16 +1,18 @@
 //! A host on the bridge that runs no daemon: it records every frame that reaches it, asks who has an address, and forges
 //! datagrams.
 
-use crate::lab::{Host, Lab};
-use nix::sched::{CloneFlags, setns};
-use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, setsockopt, socket, sockopt};
-use nix::sys::time::{TimeVal, TimeValLike};
-use quorate::vrrp::socket::FrameSocket;
-use std::fs::File;
+use crate::lab::Lab;
+use crate::wire::{Host, frame::sum};
+use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, bind, recv, socket};
 use std::net::Ipv4Addr;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
+
+/// Its place on the switch, above those of all masters.
+const PLACE: u8 = 98;
+const VRRP: u8 = 112;
+const UDP: u8 = 17;
 
 /// The octets of a frame.
 #[derive(Debug, Clone)]
@@ -44,38 +46,36 @@ impl Frame {
     }
 }
 
-fn mac(octets: &[u8]) -> String {
+pub fn mac(octets: &[u8]) -> String {
     octets.iter().map(|octet| format!("{octet:02x}")).collect::<Vec<_>>().join(":")
 }
 
 /// The witness.
 pub struct Witness {
     frames: Receiver<Frame>,
-    sender: FrameSocket,
+    sender: OwnedFd,
+    /// Its link lives as long as this.
+    host: Host,
     mac: [u8; 6],
 }
 
 impl Witness {
-    /// Puts a witness on the bridge; it records from now on.
-    pub fn new(lab: &mut Lab) -> Self {
-        let at = lab.add("w9", 99);
-        let host = lab.hosts.remove(at);
-        let (socket, sender) = inside(&host, || {
-            let flags = SockFlag::SOCK_CLOEXEC;
-            let socket = socket(AddressFamily::Packet, SockType::Raw, flags, SockProtocol::EthAll).unwrap();
-            setsockopt(&socket, sockopt::ReceiveTimeout, &TimeVal::milliseconds(50)).unwrap();
-            let index = nix::net::if_::if_nametoindex("eth0").unwrap();
-            (socket, FrameSocket::open(index).unwrap())
-        });
-        let mut octets = [0; 6];
-        for (octet, text) in octets.iter_mut().zip(host.mac().split(':')) {
-            *octet = u8::from_str_radix(text, 16).unwrap();
-        }
-        // The namespace lives as long as its socket: it is removed with the lab through the bridge's end of the wire.
-        lab.hosts.push(host);
+    /// Puts a witness on the switch; it records from now on.
+    pub fn new(lab: &Lab) -> Self {
+        let host = Host::plug(PLACE, &lab.wires.switch);
+        let open = || {
+            let socket =
+                socket(AddressFamily::Packet, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::EthAll).unwrap();
+            let links = nix::ifaddrs::getifaddrs().unwrap().filter(|entry| entry.interface_name == "eth0");
+            let link = links.filter_map(|entry| entry.address?.as_link_addr().copied()).next().unwrap();
+            bind(socket.as_raw_fd(), &link).unwrap();
+            socket
+        };
+        let (recorder, sender) = host.namespace.within(|| (open(), open()));
         let (put, frames) = channel();
-        std::thread::spawn(move || record(&socket, &put));
-        Self { frames, sender, mac: octets }
+        // It ends with the world of the test.
+        std::thread::spawn(move || record(&recorder, &put));
+        Self { frames, sender, mac: host.mac(), host }
     }
 
     /// Everything recorded since the last look.
@@ -92,54 +92,40 @@ impl Witness {
     /// Asks who has an address, once.
     pub fn ask(&self, vip: Ipv4Addr) {
         let mut frame =
-            [&[0xff; 6][..], &self.mac, &[8, 6, 0, 1, 8, 0, 6, 4, 0, 1], &self.mac, &[10, 9, 0, 99]].concat();
+            [&[0xff; 6][..], &self.mac, &[8, 6, 0, 1, 8, 0, 6, 4, 0, 1], &self.mac, &self.host.v4.octets()].concat();
         frame.extend([0; 6]);
         frame.extend(vip.octets());
-        self.sender.send(&frame).unwrap();
+        nix::unistd::write(&self.sender, &frame).unwrap();
     }
 
-    /// Sends an IPv4 datagram with a header of our choosing.
+    /// Sends a VRRP datagram to the group, from whomever and with any TTL.
     pub fn forge(&self, source: Ipv4Addr, ttl: u8, message: &[u8]) {
-        let total = u16::try_from(20 + message.len()).unwrap().to_be_bytes();
-        let mut header = vec![0x45, 0xc0, total[0], total[1], 0, 0, 0, 0, ttl, 112, 0, 0];
+        self.send([1, 0, 0x5e, 0, 0, 18], source, Ipv4Addr::new(224, 0, 0, 18), ttl, VRRP, message);
+    }
+
+    /// Sends an empty UDP datagram for `vip` to the host with this MAC address.
+    pub fn misroute(&self, mac: [u8; 6], vip: Ipv4Addr) {
+        // Ports 9 (discard), length 8, no checksum.
+        self.send(mac, self.host.v4, vip, 64, UDP, &[0, 9, 0, 9, 0, 8, 0, 0]);
+    }
+
+    fn send(&self, mac: [u8; 6], source: Ipv4Addr, to: Ipv4Addr, ttl: u8, protocol: u8, payload: &[u8]) {
+        let total = u16::try_from(20 + payload.len()).unwrap().to_be_bytes();
+        let mut header = vec![0x45, 0xc0, total[0], total[1], 0, 0, 0, 0, ttl, protocol, 0, 0];
         header.extend(source.octets());
-        header.extend([224, 0, 0, 18]);
-        let sum: u32 = header.chunks(2).map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]]))).sum();
-        let folded = u16::try_from((sum & 0xffff) + (sum >> 16)).unwrap();
-        header[10..12].copy_from_slice(&(!folded).to_be_bytes());
-        let frame = [&[1, 0, 0x5e, 0, 0, 18][..], &self.mac, &[8, 0], &header, message].concat();
-        self.sender.send(&frame).unwrap();
+        header.extend(to.octets());
+        let checksum = !sum(&header, 0);
+        header[10..12].copy_from_slice(&checksum.to_be_bytes());
+        let frame = [&mac[..], &self.mac, &[8, 0], &header, payload].concat();
+        nix::unistd::write(&self.sender, &frame).unwrap();
     }
 }
 
-fn record(socket: &OwnedFd, put: &std::sync::mpsc::Sender<Frame>) {
+fn record(socket: &OwnedFd, put: &Sender<Frame>) {
     let mut buffer = [0; 2048];
-    loop {
-        match recv(socket.as_raw_fd(), &mut buffer, MsgFlags::empty()) {
-            Ok(length) if length >= 34 => {
-                if put.send(Frame { octets: buffer[..length].to_vec() }).is_err() {
-                    return;
-                }
-            }
-            Ok(_) => {}
-            Err(nix::errno::Errno::EAGAIN) => {
-                // Nobody to record for any more ends the thread at the next frame; a silent wire ends with its namespace.
-            }
-            Err(_) => return,
+    while let Ok(length) = recv(socket.as_raw_fd(), &mut buffer, MsgFlags::empty()) {
+        if length >= 34 && put.send(Frame { octets: buffer[..length].to_vec() }).is_err() {
+            return;
         }
     }
-}
-
-/// Runs something in a host's namespace, on a thread of its own.
-pub fn inside<T: Send>(host: &Host, work: impl FnOnce() -> T + Send) -> T {
-    std::thread::scope(|scope| {
-        scope
-            .spawn(|| {
-                let netns = File::open(format!("/run/netns/{}", host.netns)).unwrap();
-                setns(netns, CloneFlags::CLONE_NEWNET).unwrap();
-                work()
-            })
-            .join()
-            .unwrap()
-    })
 }

@@ -1,6 +1,8 @@
 //! Hosts on one switch. Host `i` has `eth0` with 10.77.0.(i+1)/16 and fe80::77:(i+1); its cable ends at port `p{i}` of the switch.
 
+use super::clock::Moment;
 use super::namespace::Namespace;
+use futures_util::TryStreamExt;
 use rtnetlink::LinkUnspec;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
@@ -43,19 +45,16 @@ impl Lab {
     pub fn port_down(&self, host: &Host) {
         let port = host.port;
         self.switch.within(|| {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async {
-                let (connection, handle, _) = rtnetlink::new_connection().unwrap();
-                tokio::spawn(connection);
-                let down = handle.link().set(LinkUnspec::new_with_index(port).down().build()).execute();
-                tokio::time::timeout(PATIENCE, down).await.unwrap().unwrap();
+            netlink(async |handle| {
+                handle.link().set(LinkUnspec::new_with_index(port).down().build()).execute().await.unwrap();
             });
         });
     }
 }
 
 impl Host {
-    fn plug(index: u8, switch: &Namespace) -> Self {
+    /// Puts one more host on a switch; its place must be free.
+    pub fn plug(index: u8, switch: &Namespace) -> Self {
         let namespace = Namespace::new();
         let (v4, v6) =
             (Ipv4Addr::new(10, 77, 0, index + 1), Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0x77, (index + 1).into()));
@@ -70,6 +69,14 @@ impl Host {
         namespace.run(&format!("ip addr add {v6}/64 dev eth0 nodad"));
         let port = switch.within(|| nix::net::if_::if_nametoindex(format!("p{index}").as_str()).unwrap());
         Self { index: index.into(), namespace, v4, v6, port }
+    }
+
+    /// The hardware address of its link.
+    pub fn mac(&self) -> [u8; 6] {
+        self.namespace.within(|| {
+            let mut links = nix::ifaddrs::getifaddrs().unwrap().filter(|entry| entry.interface_name == "eth0");
+            links.find_map(|entry| entry.address?.as_link_addr()?.addr()).unwrap()
+        })
     }
 
     /// Its own address in the family of `other`.
@@ -90,6 +97,18 @@ impl Host {
         })
     }
 
+    /// Takes `address` off its link, whoever put it there; returns when that was asked for.
+    pub fn remove(&self, address: IpAddr) -> Moment {
+        self.namespace.within(|| {
+            netlink(async |handle| {
+                let found = handle.address().get().set_address_filter(address).execute().try_next().await.unwrap();
+                let asked = Moment::now();
+                handle.address().del(found.unwrap()).execute().await.unwrap();
+                asked
+            })
+        })
+    }
+
     /// Whether `address` is on one of its links.
     pub fn holds(&self, address: IpAddr) -> bool {
         self.namespace.within(|| {
@@ -99,4 +118,14 @@ impl Host {
             })
         })
     }
+}
+
+/// What `work` returns over route netlink in the calling thread's namespace.
+fn netlink<T>(work: impl AsyncFnOnce(rtnetlink::Handle) -> T) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let (connection, handle, _) = rtnetlink::new_connection().unwrap();
+        tokio::spawn(connection);
+        tokio::time::timeout(PATIENCE, work(handle)).await.unwrap()
+    })
 }

@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 /// The daemon under test.
-const PROGRAM: &str = env!("CARGO_BIN_EXE_quorate-vrrpd");
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_quorate-vrrpd");
 
 /// What systemd takes from the death of the main process to the start of `ExecStopPost=`: the median of 15 kills of
 /// quorate-vrrpd.service, sandbox and all, under systemd 257 in a container with two busy cores (39 to 65 ms).
@@ -21,16 +21,26 @@ pub const STOP_STEP_LATENCY: Duration = Duration::from_millis(48);
 pub fn start(host: &Host, routers: &[Router], directory: &Path) -> Process {
     let (config, state, log) = (directory.join("vrrpd.json"), directory.join("state.json"), directory.join("log"));
     std::fs::write(&config, document(routers).to_string()).unwrap();
-    // The unit's ExecStartPre=, which may fail where the kernel has no nftables.
-    let fence = format!("'{PROGRAM}' --fence '{}' | nft -f -", config.display());
-    let _ = host.namespace.within(|| shell(&fence).status());
-
-    let mut command = speaker::command(PROGRAM);
-    command.arg("--config").arg(&config).arg("--state").arg(&state);
+    // Where the kernel has no nftables the daemon runs without, as it does in its unit.
+    load_fence(host, &config);
+    let command = command(&config, &state);
     let mut release = Command::new(PROGRAM);
     release.arg("--release").arg(&config);
     let commands = vec![release, shell("nft delete table netdev quorate_vrrp")];
     Process::start(&host.namespace, command, Some(StopStep { commands, latency: STOP_STEP_LATENCY }), &log)
+}
+
+/// Loads the fence of a configuration as the unit's `ExecStartPre=` does; whether that went well.
+pub fn load_fence(host: &Host, config: &Path) -> bool {
+    let line = format!("'{PROGRAM}' --fence '{}' | nft -f -", config.display());
+    host.namespace.within(|| shell(&line).status()).is_ok_and(|status| status.success())
+}
+
+/// The daemon with these files, scheduled as in its unit.
+pub fn command(config: &Path, state: &Path) -> Command {
+    let mut command = speaker::command(PROGRAM);
+    command.arg("--config").arg(config).arg("--state").arg(state);
+    command
 }
 
 fn shell(line: &str) -> Command {

@@ -47,6 +47,8 @@ pub fn test(name: &str, programs: &[&str], body: impl FnOnce()) {
         Ok(Some(output)) => {
             println!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
             assert!(output.status.success(), "inside: {}", output.status);
+            let ran = String::from_utf8_lossy(&output.stdout).contains("test result: ok. 1 passed");
+            assert!(ran, "there is no test called '{name}' inside");
         }
         Err(why) => skip(&why),
     }

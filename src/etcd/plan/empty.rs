@@ -67,6 +67,10 @@ pub(super) fn empty(desired: &Desired, seen: &Observed, material: &Material, mar
             format!("etcd cluster {cluster_id:x} exists by the manifest, and none of its members can be read"),
             "a majority of its members being up; if their data is lost for good, a signed recovery",
         ),
+        (_, EtcdPhase::Recovery(order), _) => wait(
+            format!("etcd cluster {:x} is given up, and no cluster that follows it can be read", order.lost),
+            "a majority of the members of the new cluster being up",
+        ),
         (None | Some(Marker::Prepared { .. }), EtcdPhase::Genesis, _) => {
             plan.step(
                 Action::FormCluster { with: desired.peers().map(|(name, _)| name.clone()).collect() },

@@ -2,7 +2,7 @@
 //!
 //! It keeps serving until the cluster can spare it. Others remove it only when it does not go ([`change::due`]).
 
-use super::{Ended, existing, put_aside};
+use super::{Ended, GONE, existing, put_aside};
 use crate::etcd::change;
 use crate::etcd::cluster::{Listed, View};
 use crate::etcd::genesis::Marker;
@@ -19,13 +19,13 @@ pub(super) fn leave(desired: &Desired, seen: &Observed, material: &Material, mar
             (Some(*etcd), Some(*member))
         }
         // It began and was never seen as a member: only its address tells which entry is its.
-        Some(Marker::Executed { .. }) => (None, None),
+        Some(Marker::Executed { .. } | Marker::Recovering { .. }) => (None, None),
         Some(Marker::Removed { etcd, member, .. }) => {
             let has_left = seen.data != DataDirectory::HasWal;
             return if has_left {
                 left(desired)
             } else {
-                put_aside(seen, &Ended { etcd: *etcd, member: *member }, marker)
+                put_aside(seen, &Ended { etcd: *etcd, member: *member }, marker, GONE)
             };
         }
         None | Some(Marker::Prepared { .. } | Marker::Committed { .. }) => return left(desired),
@@ -76,12 +76,12 @@ fn entry<'a>(desired: &Desired, view: &'a View, member: Option<u64>) -> Option<&
 /// The list no longer has it.
 fn gone(seen: &Observed, ended: &Ended, marker: Option<&Marker>) -> Plan<Action> {
     if seen.data == DataDirectory::HasWal {
-        return put_aside(seen, ended, marker);
+        return put_aside(seen, ended, marker, GONE);
     }
     let mut plan = Plan::default();
     if let Some(marker) = marker {
         let removed = Marker::Removed { cluster: marker.cluster().clone(), etcd: ended.etcd, member: ended.member };
-        plan.step(Action::WriteMarker { marker: removed }, "the cluster lists this member no more");
+        plan.step(Action::WriteMarker { marker: removed }, GONE);
     }
     plan
 }

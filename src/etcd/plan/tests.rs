@@ -12,18 +12,18 @@ use crate::ident::{Digest, Generation, NodeName};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
-const ETCD: u64 = 0xc1;
+pub(in crate::etcd) const ETCD: u64 = 0xc1;
 
-fn address(number: u8) -> IpAddr {
+pub(in crate::etcd) fn address(number: u8) -> IpAddr {
     IpAddr::V4(Ipv4Addr::new(10, 0, 0, number))
 }
 
-fn name(number: u8) -> NodeName {
+pub(in crate::etcd) fn name(number: u8) -> NodeName {
     format!("m{number}").parse().unwrap()
 }
 
 /// What a manifest of m1, m2 and m3 asks of m3.
-fn desired() -> Desired {
+pub(in crate::etcd) fn desired() -> Desired {
     Desired {
         me: name(3),
         address: address(3),
@@ -35,7 +35,7 @@ fn desired() -> Desired {
     }
 }
 
-fn sealed(cluster_id: u64) -> Desired {
+pub(in crate::etcd) fn sealed(cluster_id: u64) -> Desired {
     Desired { phase: EtcdPhase::Formed { cluster_id }, ..desired() }
 }
 
@@ -43,15 +43,15 @@ fn round() -> Round {
     Round { cluster: desired().cluster, members: desired().members, nonce: Nonce::of([7; 16]) }
 }
 
-fn prepared() -> Held {
+pub(in crate::etcd) fn prepared() -> Held {
     Held::Marker(Marker::Prepared { round: round() })
 }
 
-fn committed() -> Held {
+pub(in crate::etcd) fn committed() -> Held {
     Held::Marker(Marker::Committed { round: round() })
 }
 
-fn executed() -> Held {
+pub(in crate::etcd) fn executed() -> Held {
     Held::Marker(Marker::Executed { round: round(), untouched: Some(stamp(1)) })
 }
 
@@ -59,19 +59,19 @@ fn stamp(modified_ns: i64) -> Stamp {
     Stamp { device: 1, inode: 2, modified_s: 3, modified_ns }
 }
 
-fn joining() -> Held {
+pub(in crate::etcd) fn joining() -> Held {
     Held::Marker(Marker::Joining { cluster: desired().cluster, etcd: ETCD, member: 3 })
 }
 
-fn formed() -> Held {
+pub(in crate::etcd) fn formed() -> Held {
     Held::Marker(Marker::Formed { cluster: desired().cluster, etcd: ETCD, member: 3 })
 }
 
-fn removed() -> Held {
+pub(in crate::etcd) fn removed() -> Held {
     Held::Marker(Marker::Removed { cluster: desired().cluster, etcd: ETCD, member: 3 })
 }
 
-fn voter(number: u8) -> Listed {
+pub(in crate::etcd) fn voter(number: u8) -> Listed {
     Listed {
         id: number.into(),
         name: name(number).to_string(),
@@ -82,16 +82,16 @@ fn voter(number: u8) -> Listed {
 }
 
 /// A member that was added and never ran.
-fn unstarted(number: u8) -> Listed {
+pub(in crate::etcd) fn unstarted(number: u8) -> Listed {
     Listed { name: String::new(), client_urls: Vec::new(), role: Role::Learner, ..voter(number) }
 }
 
-fn view(members: impl IntoIterator<Item = Listed>) -> Option<View> {
+pub(in crate::etcd) fn view(members: impl IntoIterator<Item = Listed>) -> Option<View> {
     let members = members.into_iter().collect();
-    Some(View { cluster: ETCD, members, leader: 1, genesis: None, generation: None, from: name(1) })
+    Some(View { cluster: ETCD, members, leader: 1, genesis: None, generation: None, recovered: None, from: name(1) })
 }
 
-fn answers(role: Role) -> Local {
+pub(in crate::etcd) fn answers(role: Role) -> Local {
     Local::Answers(LocalStatus {
         cluster: ETCD,
         member: 3,
@@ -108,7 +108,7 @@ fn material() -> Material {
 }
 
 /// A host with an empty data directory, nothing running and silent peers.
-fn fresh() -> Observed {
+pub(in crate::etcd) fn fresh() -> Observed {
     let silent = || PeerSeen::Silent { why: "timed out".into() };
     Observed {
         data: DataDirectory::Empty,
@@ -125,12 +125,13 @@ fn fresh() -> Observed {
         conditions: [1, 2].map(|id| (id, Condition::Healthy)).into(),
         versions: BTreeMap::new(),
         watched: Watched::default(),
+        recovery: None,
         places: Places { run: "/run/quorate/etcd".into(), data: "/var/lib/etcd".into() },
     }
 }
 
 /// A member as it should be: running, voting, recorded, its files in place.
-fn healthy() -> Observed {
+pub(in crate::etcd) fn healthy() -> Observed {
     let seen = fresh();
     let mut wanted = key_files(&seen.places, &material()).to_vec();
     wanted.push(environment(&name(3), address(3), &seen.places, &Start::Existing));
@@ -147,7 +148,7 @@ fn healthy() -> Observed {
 }
 
 /// The plan in one line: steps by their kind, blocked items by their hold.
-fn outline(desired: &Desired, seen: &Observed) -> String {
+pub(in crate::etcd) fn outline(desired: &Desired, seen: &Observed) -> String {
     let plan = plan(desired, seen);
     let mut words = Vec::new();
     for step in &plan.steps {
@@ -175,7 +176,11 @@ fn outline(desired: &Desired, seen: &Observed) -> String {
             Action::EvictLearner { .. } => "evict",
             Action::ArchiveData { .. } => "archive",
             Action::WriteMarker { marker: Marker::Removed { .. } } => "removed",
+            Action::WriteMarker { marker: Marker::Recovering { .. } } => "aside",
             Action::WriteMarker { .. } => "marker",
+            Action::Recovery(recovery::Action::Affirm { .. }) => "affirm",
+            Action::Recovery(recovery::Action::Restore { .. }) => "restore",
+            Action::Recovery(recovery::Action::Record { .. }) => "record-recovery",
             Action::Unit(action) if action.verb == systemd::Verb::Stop => "stop",
             Action::Unit(_) => "start",
         };

@@ -33,7 +33,7 @@ fn listed(number: u8, role: Role) -> Listed {
 fn view() -> View {
     let members = [(1, Role::Voter), (2, Role::Voter), (3, Role::Learner), (9, Role::Voter)];
     let members = members.map(|(number, role)| listed(number, role)).into();
-    View { cluster: 1, members, leader: 1, genesis: None, generation: None, from: name(1) }
+    View { cluster: 1, members, leader: 1, genesis: None, generation: None, recovered: None, from: name(1) }
 }
 
 /// The second of a look, and what the learner m3 has applied, if it answers.

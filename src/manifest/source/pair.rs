@@ -1,8 +1,9 @@
 //! A manifest and its signature file, read from a directory that anybody may have written.
 //!
 //! Each file is opened once, without following a link and without waiting for a device, and judged by what was opened:
-//! a regular file of bounded size that did not change while it was read. A pair that is being replaced is read as it
-//! is; the signature tells whether the two belong together.
+//! a regular file of bounded size that was left alone for a moment and did not change while it was read. Whoever renames
+//! files in is never waited for longer than that. A pair that is being replaced is read as it is; the signature tells
+//! whether the two belong together.
 
 use crate::manifest::parse;
 use crate::trust::envelope;
@@ -10,6 +11,13 @@ use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+/// A file that was not written to for so long is taken for whole.
+const STILL: Duration = Duration::from_millis(100);
+/// How long is waited for that, and for a signature to follow its manifest.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Why a pair cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -41,11 +49,17 @@ pub enum PairError {
         most: u64,
     },
     /// Somebody is writing it.
-    #[error("'{}' changed while it was read; it is read again at the next run", .0.display())]
+    #[error("'{}' is being written; it is read again at the next run", .0.display())]
     BeingWritten(PathBuf),
     /// The signature file is not text.
     #[error("'{}' is not a signature file; deliver what 'quorate sign' wrote", .0.display())]
     NotText(PathBuf),
+    /// It could not be copied to where it is read, for this reason.
+    #[error("{0}")]
+    NotCollected(String),
+    /// It is not there now and is looked for again.
+    #[error("{0}")]
+    Awaited(String),
     /// It cannot be opened or read.
     #[error("cannot read '{}'", path.display())]
     Io {
@@ -63,10 +77,11 @@ pub enum PairError {
 /// When something is there that cannot be used.
 pub fn read(manifest: &Path) -> Result<Option<(Vec<u8>, String)>, PairError> {
     let most = |bytes: usize| u64::try_from(bytes).unwrap_or(u64::MAX);
+    settle(manifest)?;
     let Some(bytes) = file(manifest, most(parse::MOST_BYTES))? else { return Ok(None) };
-    let mut path = manifest.as_os_str().to_owned();
-    path.push(".sig");
-    let path = PathBuf::from(path);
+    let path = beside(manifest);
+    await_signature(manifest, &path);
+    settle(&path)?;
     let Some(signature) = file(&path, most(envelope::MOST_BYTES))? else {
         return Err(PairError::Unsigned { manifest: manifest.to_owned(), signature: path });
     };
@@ -74,8 +89,45 @@ pub fn read(manifest: &Path) -> Result<Option<(Vec<u8>, String)>, PairError> {
     Ok(Some((bytes, signature)))
 }
 
+/// Waits until nobody has written to `path` for a moment.
+///
+/// # Errors
+/// When somebody does not stop writing.
+pub fn settle(path: &Path) -> Result<(), PairError> {
+    let mut waited = Duration::ZERO;
+    while let Some(rest) = age(path).and_then(|age| STILL.checked_sub(age)).filter(|rest| !rest.is_zero()) {
+        if waited >= PATIENCE {
+            return Err(PairError::BeingWritten(path.to_owned()));
+        }
+        thread::sleep(rest);
+        waited += rest;
+    }
+    Ok(())
+}
+
+/// Waits for the signature of a manifest that was written just now: who writes both writes one of them first.
+fn await_signature(manifest: &Path, signature: &Path) {
+    while !signature.exists() && age(manifest).is_some_and(|age| age < PATIENCE) {
+        thread::sleep(STILL);
+    }
+}
+
+/// Since when a file was not written to; nothing where there is none, or the clock was set back since.
+#[expect(clippy::disallowed_methods, reason = "a driver: it compares the clock with that of the file system")]
+fn age(path: &Path) -> Option<Duration> {
+    let modified = path.symlink_metadata().ok()?.modified().ok()?;
+    SystemTime::now().duration_since(modified).ok()
+}
+
+/// The signature file that belongs to `manifest`.
+pub(super) fn beside(manifest: &Path) -> PathBuf {
+    let mut path = manifest.as_os_str().to_owned();
+    path.push(".sig");
+    path.into()
+}
+
 /// The content of a regular file that nobody is writing; `None` where there is none.
-fn file(path: &Path, most: u64) -> Result<Option<Vec<u8>>, PairError> {
+pub(super) fn file(path: &Path, most: u64) -> Result<Option<Vec<u8>>, PairError> {
     let failed = |source| PairError::Io { path: path.to_owned(), source };
     let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC | libc::O_NOCTTY;
     let mut opened = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
@@ -159,6 +211,52 @@ mod tests {
         fs::remove_file(place.path().join("manifest.yaml")).unwrap();
         assert_eq!(outcome(&place), "None");
         assert!(read(&place.path().join("no/such/directory/manifest.yaml")).unwrap().is_none());
+    }
+
+    /// Writes `path` in `pieces`, one after the other; the signature lies there already, as for a replaced drop.
+    fn write_slowly(path: std::path::PathBuf, pieces: u32) -> thread::JoinHandle<()> {
+        thread::spawn(move || {
+            let mut file = File::create(path).unwrap();
+            for _ in 0..pieces {
+                std::io::Write::write_all(&mut file, b"piece\n").unwrap();
+                thread::sleep(STILL / 5);
+            }
+        })
+    }
+
+    #[test]
+    fn a_slow_writer_is_waited_for_and_never_read_by_half() {
+        let place = drop_directory();
+        let path = place.path().join("manifest.yaml");
+        let writer = write_slowly(path.clone(), 25);
+        while fs::read(&path).unwrap() == b"manifest" {
+            thread::sleep(Duration::from_millis(1));
+        }
+        let (bytes, _) = read(&path).unwrap().unwrap();
+        writer.join().unwrap();
+        assert_eq!(bytes, b"piece\n".repeat(25));
+    }
+
+    #[test]
+    fn a_writer_who_does_not_come_to_an_end_is_not_waited_for() {
+        let place = drop_directory();
+        let writer = write_slowly(place.path().join("manifest.yaml"), 200);
+        assert_eq!(outcome(&place), "'DROP/manifest.yaml' is being written; it is read again at the next run");
+        drop(place);
+        writer.join().unwrap();
+    }
+
+    #[test]
+    fn a_signature_that_follows_its_manifest_is_waited_for() {
+        let place = drop_directory();
+        let signature = place.path().join("manifest.yaml.sig");
+        fs::remove_file(&signature).unwrap();
+        let writer = thread::spawn(move || {
+            thread::sleep(3 * STILL);
+            fs::write(signature, "signature").unwrap();
+        });
+        assert!(outcome(&place).starts_with("Some("));
+        writer.join().unwrap();
     }
 
     #[test]

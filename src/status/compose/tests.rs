@@ -66,6 +66,10 @@ fn active() -> State {
 }
 
 fn composed(phase: Phase, state: &ObservedState, etcd: &Summary) -> Status {
+    composed_with(phase, state, etcd, &[])
+}
+
+fn composed_with(phase: Phase, state: &ObservedState, etcd: &Summary, awaited: &[String]) -> Status {
     let manifest = manifest();
     let links = network::Observed::Unknown { why: "not asked".into() };
     let seen = Seen { pki: &Installed::Absent, network: &links, vrrp: state, etcd };
@@ -74,7 +78,9 @@ fn composed(phase: Phase, state: &ObservedState, etcd: &Summary) -> Status {
         at: at(0),
         phase,
         refused_drops: &[],
+        awaited,
         cluster: Some(Cluster { manifest: &manifest, me, seen: Some(seen) }),
+        origin: Some("volume /dev/disk/by-label/QUORATE"),
         activity: None,
         pending: Vec::new(),
         blocked: Vec::new(),
@@ -85,6 +91,17 @@ fn composed(phase: Phase, state: &ObservedState, etcd: &Summary) -> Status {
 
 fn present(state: State) -> ObservedState {
     ObservedState::Present(Box::new(state))
+}
+
+#[test]
+fn the_origin_is_told_and_a_source_that_is_away_is_a_note() {
+    let awaited = ["kernel command line, https://host/m.yaml: it is away".to_owned()];
+    let status = composed_with(Phase::Converged, &present(active()), &voters(), &awaited);
+    assert_eq!(status.manifest.as_ref().unwrap().origin.as_deref(), Some("volume /dev/disk/by-label/QUORATE"));
+    let told: Vec<_> = findings(&status, at(1)).into_iter().map(|finding| (finding.verdict, finding.what)).collect();
+    let what = "a source does not answer: kernel command line, https://host/m.yaml: it is away";
+    assert_eq!(told, [(Verdict::Fine, what.to_owned())]);
+    assert_eq!(verdict(&status, at(1)), Verdict::Fine);
 }
 
 #[test]

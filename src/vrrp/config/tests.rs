@@ -60,6 +60,33 @@ fn one_id_cannot_be_on_a_link_twice() {
 }
 
 #[test]
+fn one_address_cannot_be_of_two_routers() {
+    let mut other = router();
+    other["vrid"] = 52.into();
+    let both = serde_json::json!({ "routers": [router(), other] }).to_string();
+    let error = Config::parse(both.as_bytes()).unwrap_err().to_string();
+    assert_eq!(error, "10.9.0.100 is an address of virtual router 51 and of 52");
+}
+
+#[test]
+fn a_probe_that_could_never_pass_is_refused() {
+    let probe = |target: serde_json::Value| {
+        let probe = serde_json::json!({ "target": target, "intervalMs": 1000, "fall": 3, "rise": 2 });
+        Config::parse(serde_json::json!({ "routers": [], "probes": [probe] }).to_string().as_bytes())
+    };
+    assert!(probe(serde_json::json!({ "https": "https://127.0.0.1:6443/livez" })).is_ok());
+    let table = [
+        (serde_json::json!({ "https": "https://10.9.0.12:6443/livez" }), "loopback"),
+        (serde_json::json!({ "http": "http://kubernetes/healthz" }), "no URL with an address"),
+        (serde_json::json!({ "tcp": "kubernetes:6443" }), "no address with a port"),
+    ];
+    for (target, expected) in table {
+        let error = probe(target.clone()).unwrap_err().to_string();
+        assert!(error.contains(expected), "{target}: {error}");
+    }
+}
+
+#[test]
 fn a_lifetime_that_is_the_only_fence_ends_before_a_successor_starts_where_seconds_allow() {
     for (centiseconds, expected) in [(1, 2), (10, 2), (100, 2), (200, 5), (4000, 119)] {
         let mut router: Router = serde_json::from_value(router()).unwrap();

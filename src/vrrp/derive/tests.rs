@@ -2,7 +2,7 @@ use super::*;
 use crate::vrrp::config::Config;
 
 #[test]
-fn t8_an_ipv6_vip_gets_a_link_local_address_in_front() {
+fn t8_d4_an_ipv6_vip_gets_a_link_local_address_in_front() {
     let addresses = |given: &[&str]| -> Vec<String> {
         let given: Vec<IpAddr> = given.iter().map(|address| address.parse().unwrap()).collect();
         with_link_local(&given, 51).iter().map(ToString::to_string).collect()
@@ -77,6 +77,7 @@ fn sample(masters: &[&str], transport: manifest::Transport) -> Manifest {
         issued_at: jiff::Timestamp::UNIX_EPOCH,
         expires_at: None,
         supersedes: None,
+        min_image_version: None,
         environment: manifest::Environment::Test,
         vip: manifest::Vip {
             addresses: vec!["10.9.0.100".parse().unwrap(), "2001:db8::100".parse().unwrap()],

@@ -4,10 +4,11 @@
 //! somewhere, since a health check that takes it down everywhere makes an outage of a hiccup. A probe that has not
 //! succeeded yet counts as failing: health is shown, not assumed, and a master that has just started has shown nothing.
 //!
-//! This file counts; [`probe`] asks, [`prober`] paces it.
+//! This file counts; [`target`] reads what is to be asked, [`probe`] asks, [`prober`] paces it.
 
 pub mod probe;
 pub mod prober;
+pub mod target;
 
 use super::config::Probe;
 

@@ -1,20 +1,19 @@
 //! One attempt of a probe: a TCP connection, or the status line of an HTTP answer. No process is spawned, no name resolved.
 
 use super::Outcome;
+use super::target::{Endpoint, Request, endpoint};
 use crate::vrrp::config::Target;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A status line is at most this long; nothing more is read.
 const STATUS_LINE: usize = 64;
-const HTTP_PORT: u16 = 80;
-const HTTPS_PORT: u16 = 443;
 
 /// Asks `target` once and takes `deadline` for it at most.
 pub fn attempt(target: &Target, deadline: Duration) -> Outcome {
@@ -32,20 +31,16 @@ fn ask(target: &Target, deadline: Duration) -> io::Result<()> {
         // The socket takes zero for no limit at all.
         if left.is_zero() { Err(io::Error::from(io::ErrorKind::TimedOut)) } else { Ok(left) }
     };
-    let (address, rest) = match target {
-        Target::Tcp(socket) => (socket.parse().map_err(io::Error::other)?, None),
-        Target::Http(url) => located(url, "http://", HTTP_PORT)?,
-        Target::Https(url) => located(url, "https://", HTTPS_PORT)?,
-    };
+    let Endpoint { address, request } = endpoint(target).map_err(io::Error::other)?;
     let stream = TcpStream::connect_timeout(&address, left()?)?;
-    let Some((host, path)) = rest else { return Ok(()) };
+    let Some(Request { host, path }) = request else { return Ok(()) };
     let request =
         format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: quorate-vrrpd\r\nConnection: close\r\n\r\n");
     stream.set_write_timeout(Some(left()?))?;
     stream.set_read_timeout(Some(left()?))?;
     match target {
         Target::Https(_) => {
-            let config = Arc::new(client(address.ip())?);
+            let config = Arc::new(client()?);
             let connection = ClientConnection::new(config, ServerName::from(address.ip())).map_err(io::Error::other)?;
             status(StreamOwned::new(connection, stream), &request, left)
         }
@@ -75,32 +70,8 @@ fn status(mut stream: impl Read + Write, request: &str, left: impl Fn() -> io::R
     }
 }
 
-/// The socket of a URL, its host and its path. The manifest allows addresses and `localhost` only.
-fn located<'a>(url: &'a str, scheme: &str, port: u16) -> io::Result<(SocketAddr, Option<(&'a str, &'a str)>)> {
-    let bad =
-        || io::Error::new(io::ErrorKind::InvalidInput, format!("'{url}' is not a URL with an address as its host"));
-    let rest = url.strip_prefix(scheme).ok_or_else(bad)?;
-    let (authority, path) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
-    let address = match authority.strip_prefix("localhost") {
-        Some("") => Some(SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
-        Some(given) => given
-            .strip_prefix(':')
-            .and_then(|given| given.parse().ok())
-            .map(|given: u16| (Ipv4Addr::LOCALHOST, given).into()),
-        None => authority.parse().ok().or_else(|| {
-            let bare = authority.trim_start_matches('[').trim_end_matches(']');
-            bare.parse().ok().map(|address: IpAddr| SocketAddr::new(address, port))
-        }),
-    };
-    Ok((address.ok_or_else(bad)?, Some((authority, path))))
-}
-
-/// What answers on loopback is this host itself, whatever its certificate says. Anything else could not be verified: the
-/// daemon holds no certificates and trusts no authority.
-fn client(server: IpAddr) -> io::Result<ClientConfig> {
-    if !server.is_loopback() {
-        return Err(io::Error::other("only this host's own loopback is asked over https"));
-    }
+/// What answers on loopback, and nobody else is asked over https, is this host itself, whatever its certificate says.
+fn client() -> io::Result<ClientConfig> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
@@ -153,7 +124,7 @@ mod tests {
     use rcgen::{CertificateParams, KeyPair};
     use rustls::pki_types::PrivateKeyDer;
     use rustls::{ServerConfig, ServerConnection};
-    use std::net::TcpListener;
+    use std::net::{SocketAddr, TcpListener};
 
     const DEADLINE: Duration = Duration::from_secs(5);
 
@@ -222,23 +193,5 @@ mod tests {
         });
         let target = Target::Https(format!("https://{address}/livez"));
         assert_eq!(attempt(&target, DEADLINE), Outcome::Passed);
-    }
-
-    #[test]
-    fn https_elsewhere_fails_since_nothing_could_be_verified() {
-        assert!(client("10.9.0.11".parse().unwrap()).is_err());
-    }
-
-    #[test]
-    fn urls_are_read_with_and_without_port_and_path() {
-        let socket = |url: &str| located(url, "http://", 80).ok().map(|(address, _)| address.to_string());
-        assert_eq!(socket("http://127.0.0.1").as_deref(), Some("127.0.0.1:80"));
-        assert_eq!(socket("http://127.0.0.1:81/x?y").as_deref(), Some("127.0.0.1:81"));
-        assert_eq!(socket("http://[::1]/x").as_deref(), Some("[::1]:80"));
-        assert_eq!(socket("http://[::1]:81/x").as_deref(), Some("[::1]:81"));
-        assert_eq!(socket("http://localhost:81/x").as_deref(), Some("127.0.0.1:81"));
-        for bad in ["http://localhostess/", "http://example.org/", "ftp://127.0.0.1/", "http:///x"] {
-            assert_eq!(socket(bad), None, "{bad}");
-        }
     }
 }

@@ -240,7 +240,7 @@ fn t8_addresses_keep_their_order() {
 }
 
 #[test]
-fn version_2_ends_with_eight_octets_of_no_authentication() {
+fn i2_version_2_says_whole_seconds_and_ends_with_eight_octets_of_no_authentication() {
     let sample = Sample::v2();
     assert_eq!(sample.message.len(), 8 + 4 + 8);
     assert_eq!(sample.message[..6], [0x21, 51, 254, 1, 0, 1]);

@@ -41,13 +41,18 @@ impl Desk {
 
     /// Everything from the starter manifest to the signed one, for a new cluster; each command with what it printed.
     pub fn prepare(&self) -> anyhow::Result<Vec<(String, String)>> {
+        self.prepare_edited(str::to_owned)
+    }
+
+    /// The same, with a further edit of the starter.
+    pub fn prepare_edited(&self, edit: impl Fn(&str) -> String) -> anyhow::Result<Vec<(String, String)>> {
         let former = self.directory.join("pki");
         if former.exists() {
             fs::remove_dir_all(former)?;
         }
         let starter = self.quorate(&["init", "--masters", "3", "--name", "lab"])?;
         // The lab has no API server: the probe asks etcd's client port instead.
-        let manifest = starter.replace("https: \"https://127.0.0.1:6443/livez\"", "tcp: \"127.0.0.1:2379\"");
+        let manifest = edit(&starter.replace("https: \"https://127.0.0.1:6443/livez\"", "tcp: \"127.0.0.1:2379\""));
         fs::write(self.directory.join("manifest.yaml"), &manifest)?;
         let mut told = vec![("quorate init --masters 3 >manifest.yaml   # then edited".to_owned(), spec_of(&manifest))];
         for command in ["check manifest.yaml", "pki init", "pki issue manifest.yaml", "sign manifest.yaml --key admin"]
@@ -62,24 +67,6 @@ impl Desk {
     pub fn kept(directory: &Path, quorate: &Path) -> anyhow::Result<Self> {
         let desk = Self { directory: directory.to_owned(), quorate: quorate.to_owned() };
         if desk.trust().exists() { Ok(desk) } else { Self::set_up(directory, quorate) }
-    }
-
-    /// The drop for the only master of a new test cluster, whose link is known by its hardware address.
-    pub fn prepare_single(&self, address: Ipv4Addr) -> anyhow::Result<Vec<(&'static str, Vec<u8>)>> {
-        let former = self.directory.join("pki");
-        if former.exists() {
-            fs::remove_dir_all(former)?;
-        }
-        let starter = self.quorate(&["init", "--masters", "1", "--test", "--name", "image"])?;
-        let manifest = starter
-            .replace("https: \"https://127.0.0.1:6443/livez\"", "tcp: \"127.0.0.1:2379\"")
-            .replace("interface: eth0 ", "interface: \"52:54:00:00:00:01\" ")
-            .replace("10.20.0.11", &address.to_string());
-        fs::write(self.directory.join("manifest.yaml"), manifest)?;
-        for command in ["pki init", "pki issue manifest.yaml", "sign manifest.yaml --key admin"] {
-            self.quorate(&command.split(' ').collect::<Vec<_>>())?;
-        }
-        self.files_for("m1")
     }
 
     /// Whether [`Desk::prepare`] has run.
@@ -110,7 +97,8 @@ impl Desk {
         self.files_for(&master.name)
     }
 
-    fn files_for(&self, master: &str) -> anyhow::Result<Vec<(&'static str, Vec<u8>)>> {
+    /// The same, for the master of that name.
+    pub fn files_for(&self, master: &str) -> anyhow::Result<Vec<(&'static str, Vec<u8>)>> {
         let read = |path: PathBuf| fs::read(self.directory.join(path));
         Ok(vec![
             ("node.pem", read(PathBuf::from("pki/nodes").join(master).join("node.pem"))?),

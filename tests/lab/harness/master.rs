@@ -25,6 +25,18 @@ pub struct Master {
     machine_id: String,
     directory: PathBuf,
     power: Power,
+    fittings: Fittings,
+}
+
+/// What a machine is given beside its disk, as a hypervisor or container manager does.
+#[derive(Debug, Clone, Default)]
+pub struct Fittings {
+    /// Block devices, each with the label that udev would see.
+    pub volumes: Vec<(PathBuf, &'static str)>,
+    /// System credentials, by name.
+    pub credentials: Vec<(&'static str, Vec<u8>)>,
+    /// Words of the command line.
+    pub command_line: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -53,12 +65,37 @@ impl Master {
             format!("[Match]\nName=eth0\n[Network]\nAddress={address}/24\nLinkLocalAddressing=no\nIPv6AcceptRA=no\n");
         fs::write(directory.join("lab.network"), network)?;
         let machine_id = format!("0b7e5ac0ffee40d1a1b2c3d4e5f607{number:02x}");
-        Ok(Self { name, address, machine_id, directory, power: Power::Off })
+        Ok(Self { name, address, machine_id, directory, power: Power::Off, fittings: Fittings::default() })
     }
 
     /// Its machine-id(5), the same over all boots.
     pub fn machine_id(&self) -> &str {
         &self.machine_id
+    }
+
+    /// Gives it what its next boots find, in place of what it had.
+    pub fn fit(&mut self, fittings: Fittings) {
+        self.fittings = fittings;
+    }
+
+    /// What it was given, in the words of systemd-nspawn.
+    fn fittings(&self) -> anyhow::Result<Vec<String>> {
+        let mut options = Vec::new();
+        for (name, bytes) in &self.fittings.credentials {
+            let file = self.directory.join(name);
+            fs::write(&file, bytes)?;
+            options.push(format!("--load-credential={name}:{}", file.display()));
+        }
+        // No udev runs in a container: what it would link is linked by the container's own tmpfiles.
+        let mut links = String::new();
+        for (device, label) in &self.fittings.volumes {
+            options.push(format!("--bind={}", device.display()));
+            links += &format!("L /dev/disk/by-label/{label} - - - - {}\n", device.display());
+        }
+        let file = self.directory.join("volumes.conf");
+        fs::write(&file, links)?;
+        options.push(format!("--bind-ro={}:/etc/tmpfiles.d/volumes.conf", file.display()));
+        Ok(options)
     }
 
     /// Boots it from `image`; returns when its systemd answers.
@@ -84,6 +121,9 @@ impl Master {
             .arg(format!("--network-veth-extra={}:eth0", self.port()))
             .arg(format!("--bind={}", bind("var", "/var")))
             .arg(format!("--bind-ro={}", bind("lab.network", "/etc/systemd/network/10-lab.network")))
+            .args(self.fittings()?)
+            .arg("--")
+            .args(&self.fittings.command_line)
             .stdin(Stdio::null())
             .stdout(console.try_clone()?)
             .stderr(console)
@@ -160,6 +200,12 @@ impl Master {
     /// Its whole file system, seen from the lab, as long as it is on.
     pub fn root(&self) -> anyhow::Result<PathBuf> {
         Ok(PathBuf::from(format!("/proc/{}/root", self.leader()?)))
+    }
+
+    /// Writes a file of root's inside.
+    pub fn put_file(&self, path: &str, bytes: &[u8]) -> anyhow::Result<()> {
+        let place = self.root()?.join(path.trim_start_matches('/'));
+        fs::write(place, bytes).with_context(|| format!("cannot write '{path}' on {}", self.name))
     }
 
     /// Its persistent `/var`, seen from the lab.

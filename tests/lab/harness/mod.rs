@@ -38,6 +38,8 @@ pub struct Lab {
     pub installed: String,
     inside: Inside,
     image: PathBuf,
+    work: PathBuf,
+    programs: Programs,
 }
 
 impl Lab {
@@ -47,6 +49,26 @@ impl Lab {
             .iter_mut()
             .filter(|master| !master.is_on())
             .try_for_each(|master| master.boot(&self.inside, &self.image))
+    }
+
+    /// An operating system tree without quorate, to be written to.
+    pub fn bare_tree(&self, name: &str) -> anyhow::Result<PathBuf> {
+        tree::lay(&tree::place(&self.programs.lab_directory()), &self.work, name)
+    }
+
+    /// `quorate install` into a tree, however it ends.
+    pub fn install(&self, tree: &Path, more: &[&str]) -> anyhow::Result<Output> {
+        let mut install = Command::new(self.programs.quorate());
+        Ok(install.arg("install").arg("--root").arg(tree).arg("--trust").arg(self.desk.trust()).args(more).output()?)
+    }
+
+    /// What a build step is given: both programs and the trust file.
+    pub fn fill_build_directory(&self, directory: &Path) -> anyhow::Result<()> {
+        let quorate = self.programs.quorate();
+        for file in [quorate.with_file_name("quorate-vrrpd"), quorate, self.desk.trust()] {
+            std::fs::copy(&file, directory.join(file.file_name().unwrap_or_default()))?;
+        }
+        Ok(())
     }
 
     /// Takes every master back to the moment before its first boot.
@@ -68,10 +90,10 @@ impl runner::World for Lab {
         let tree = tree::place(&programs.lab_directory());
         let (image, installed) = tree::install(&tree, &work, &programs.quorate(), &desk.trust())?;
         let masters = (1..=3).map(|number| Master::new(number, &work)).collect::<anyhow::Result<_>>()?;
-        Ok(Self { masters, desk, installed, inside, image })
+        Ok(Self { masters, desk, installed, inside, image, work, programs: programs.clone() })
     }
 
-    fn evidence(&self) -> String {
+    fn evidence(&mut self) -> String {
         let of = |master: &Master| {
             let journal = master.ask("journalctl", &["--boot", "--no-pager", "--lines=60", "--unit=quorate-*"]);
             let journal = journal.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());

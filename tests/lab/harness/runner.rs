@@ -15,7 +15,7 @@ pub trait World: Sized {
     /// The world itself, inside the walls.
     fn furnish(inside: Inside, programs: &Programs) -> anyhow::Result<Self>;
     /// What there is to look at when a scenario failed.
-    fn evidence(&self) -> String;
+    fn evidence(&mut self) -> String;
 }
 
 /// The whole test program: runs the scenarios whose name contains one of the arguments, or all.

@@ -74,15 +74,21 @@ pub fn place(lab_directory: &Path) -> PathBuf {
     lab_directory.join(format!("tree-{}", Digest::of(recipe.as_bytes()).short()))
 }
 
-/// Lays a writable layer over the tree and installs quorate into it, as an image build does. Returns the new tree
-/// and what the installation printed.
-pub fn install(tree: &Path, work: &Path, quorate: &Path, trust: &Path) -> anyhow::Result<(PathBuf, String)> {
-    let [upper, scratch, image] = ["upper", "scratch", "image"].map(|name| work.join(name));
+/// Lays a writable layer over the tree, kept below `work` under that name.
+pub fn lay(tree: &Path, work: &Path, name: &str) -> anyhow::Result<PathBuf> {
+    let [upper, scratch, image] = ["upper", "scratch", "tree"].map(|part| work.join(format!("{name}.{part}")));
     for directory in [&upper, &scratch, &image] {
         fs::create_dir_all(directory)?;
     }
     let layers = format!("lowerdir={},upperdir={},workdir={}", tree.display(), upper.display(), scratch.display());
     must(Command::new("mount").args(["-t", "overlay", "overlay", "-o", &layers]).arg(&image))?;
+    Ok(image)
+}
+
+/// Lays a writable layer over the tree and installs quorate into it, as an image build does. Returns the new tree
+/// and what the installation printed.
+pub fn install(tree: &Path, work: &Path, quorate: &Path, trust: &Path) -> anyhow::Result<(PathBuf, String)> {
+    let image = lay(tree, work, "image")?;
     // An image names its links before quorate is installed; each master's own addresses are laid over this file.
     fs::write(image.join("etc/systemd/network/10-lab.network"), "[Match]\nName=eth0\n")?;
     let installed = must(Command::new(quorate).arg("install").arg("--root").arg(&image).arg("--trust").arg(trust))?;

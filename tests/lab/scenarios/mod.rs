@@ -1,9 +1,12 @@
 //! The scenarios by subject. Names are sentences.
 
 mod boot;
+mod builders;
 mod converge;
 mod faults;
 mod leave;
+mod sources;
+mod trial;
 mod vip;
 
 use super::harness::Lab;
@@ -11,6 +14,8 @@ use super::harness::runner::{Named, scenarios};
 
 /// All of them, in the order in which they run.
 pub const SCENARIOS: &[Named<Lab>] = scenarios![
+    builders::a_directory_is_installed_into_once_and_then_unchanged,
+    builders::the_lines_of_the_container_file_install_and_pass_their_gate,
     boot::masters_boot_with_their_own_address_and_no_failed_unit,
     boot::every_unit_is_found_correct_by_the_systemd_of_the_image,
     boot::no_unit_is_more_exposed_than_two_out_of_ten,
@@ -26,9 +31,14 @@ pub const SCENARIOS: &[Named<Lab>] = scenarios![
     converge::a_reinstalled_master_rejoins_with_the_manifest_in_force,
     vip::a_killed_vrrp_daemon_leaves_no_second_vip_and_comes_back,
     vip::networkd_restarting_and_reconfiguring_the_link_keeps_the_vip,
+    sources::masters_get_their_manifest_on_volumes_and_converge,
+    sources::masters_get_their_manifest_as_system_credentials_and_converge,
+    sources::masters_get_their_manifest_over_https_and_converge,
     faults::a_second_reconcile_waits_for_the_first,
     faults::a_refused_drop_changes_nothing_and_is_reported,
     faults::a_manifest_that_does_not_fit_the_host_is_refused_and_the_vip_stays,
     leave::an_active_master_that_is_named_no_more_gives_the_vip_up_and_leaves,
     faults::reconcile_killed_again_and_again_converges_in_the_end,
+    trial::a_manifest_on_trial_is_kept_only_when_it_proves_good,
+    trial::a_trial_that_nobody_confirms_or_that_is_killed_is_taken_back,
 ];
