@@ -4,16 +4,15 @@ use super::Exit;
 use super::reconcile::exit_of_refused;
 use super::report;
 use super::status::paint;
-use crate::manifest::identity;
 use crate::manifest::intake::{Change, Mode, Refused, intake_from};
 use crate::manifest::source::Where;
 use crate::paths::Paths;
 use crate::plan::{Hold, Plan};
 use crate::reconcile::host::Host;
 use crate::reconcile::machine::Machine;
-use crate::reconcile::observe::facts;
+use crate::reconcile::observe;
 use crate::reconcile::story::{self, Refusal, Source, Standing, Story};
-use crate::reconcile::{Desired, plan, run, trial};
+use crate::reconcile::{plan, run, trial};
 use crate::trust;
 use anyhow::{Context, Result};
 use std::path::PathBuf;
@@ -81,8 +80,8 @@ async fn story(paths: &Paths, place: Where<'_>) -> Result<Story> {
     };
     let manifest = in_force.manifest;
     let source = Source::new(manifest.get(), &in_force.origin);
-    let me = match identity::which(manifest.get(), &facts(paths).await) {
-        Ok(me) => me.name.clone(),
+    let desired = match observe::desired(manifest, paths).await {
+        Ok(desired) => desired.context("the manifest lost this master")?,
         Err(error) => {
             let plan = Plan { steps: Vec::new(), blocked: vec![run::not_a_master(&error)] };
             let standing = match intake.change {
@@ -92,7 +91,6 @@ async fn story(paths: &Paths, place: Where<'_>) -> Result<Story> {
             return Ok(Story { host: None, manifest: Some(source), standing, refused, plan });
         }
     };
-    let desired = Desired::new(manifest, &me, paths.clone()).context("the manifest lost this master")?;
     let observed = Machine::new(paths.clone()).await.observe(&desired).await;
     let mut plan = plan::plan(&desired, &observed);
     let standing = match (intake.change, place) {
@@ -104,7 +102,7 @@ async fn story(paths: &Paths, place: Where<'_>) -> Result<Story> {
         (Change::Accepted { from, .. }, _) => Standing::Acceptable { from },
         (Change::Nothing, _) => Standing::InForce,
     };
-    Ok(Story { host: Some(me), manifest: Some(source), standing, refused, plan })
+    Ok(Story { host: Some(desired.me().name.clone()), manifest: Some(source), standing, refused, plan })
 }
 
 /// A refusal is told before what could be done in spite of it, and that before a mere wait.

@@ -5,6 +5,7 @@
 //! meant, whose it is, and what its health rests on.
 
 use super::cluster::{Condition, Listed, Role, View};
+use super::watch::{EVICT_AFTER, LEAVE_WITHIN, Watched};
 use super::{Desired, blocked, peer_url};
 use crate::ident::NodeName;
 use crate::plan::{Blocked, Hold};
@@ -51,16 +52,30 @@ pub enum Due {
     Nothing,
     /// This master removes that member, which is in no manifest.
     Remove(Listed),
+    /// This master removes that learner of another master, which has stood still for too long.
+    Evict {
+        /// Its entry.
+        entry: Listed,
+        /// How far it had applied the log, if it says so.
+        applied: Option<u64>,
+    },
     /// Something is in the way, or another master's turn.
     Blocked(Blocked),
 }
 
-/// Which member that is not in the manifest is removed next, one at a time, by the lowest-named healthy master.
-pub fn due(desired: &Desired, view: &View, conditions: &BTreeMap<u64, Condition>) -> Due {
+/// What is removed next, one at a time, by the lowest-named healthy master: a member that is not in the manifest, or a
+/// learner that keeps everybody else from joining.
+pub fn due(desired: &Desired, view: &View, conditions: &BTreeMap<u64, Condition>, watched: &Watched) -> Due {
     let mut foreign = Vec::new();
+    let mut stuck = None;
     for listed in &view.members {
         match fit(desired, listed) {
-            Fit::Master(_) => {}
+            Fit::Master(name) => {
+                let evictable = listed.role == Role::Learner && name != desired.me;
+                if evictable && watched.stuck_for(view, listed.id, EVICT_AFTER) {
+                    stuck = Some((listed, name));
+                }
+            }
             Fit::Foreign => foreign.push(listed),
             Fit::Discord { why } => {
                 let unblock = "correct the manifest, or remove that member by hand";
@@ -71,27 +86,53 @@ pub fn due(desired: &Desired, view: &View, conditions: &BTreeMap<u64, Condition>
     // Learners first: they cost nothing, and one that nobody owns keeps every master from joining (fault 8). Then
     // those that do not answer: removing a dead voter never lowers what the cluster can lose.
     foreign.sort_by_key(|listed| (listed.role == Role::Voter, conditions.get(&listed.id) == Some(&HEALTHY), listed.id));
-    let Some(target) = foreign.first() else { return Due::Nothing };
-    let healthy = |name: &NodeName| {
+    let wait = |why: String, until: String| Due::Blocked(blocked(Hold::Waiting, MEMBERS, why, until));
+    let turn = turn(desired, view, conditions);
+    if let Some(target) = foreign.first() {
+        let why = format!("member {} is not in the manifest", label(target));
+        let lives = target.role == Role::Voter && conditions.get(&target.id) == Some(&HEALTHY);
+        return match turn {
+            None => Due::Nothing,
+            Some(_) if lives && !watched.still_for(target.id, LEAVE_WITHIN) => wait(why, "it leaving by itself".into()),
+            Some(name) if *name != desired.me => wait(why, format!("{name} removing it")),
+            Some(_) => match removal(desired, view, conditions, target) {
+                Ok(()) => Due::Remove((*target).clone()),
+                Err(blocked) => Due::Blocked(blocked),
+            },
+        };
+    }
+    let Some((learner, owner)) = stuck else { return Due::Nothing };
+    let why = format!("the learner {} has made no progress for {} minutes", label(learner), EVICT_AFTER.as_secs() / 60);
+    match turn {
+        None => Due::Nothing,
+        // Its own master gives it up and joins anew, or on-call looks why that does not happen.
+        Some(_) if watched.answering.contains(&owner) => wait(why, format!("{owner} joining anew; its host answers")),
+        Some(name) if *name != desired.me => wait(why, format!("{name} removing it")),
+        Some(_) => match eviction(desired, view, conditions) {
+            Ok(()) => Due::Evict { entry: learner.clone(), applied: watched.applied.get(&learner.id).copied() },
+            Err(blocked) => Due::Blocked(blocked),
+        },
+    }
+}
+
+/// The master that acts for all: the lowest-named one that is healthy.
+fn turn<'a>(desired: &'a Desired, view: &View, conditions: &BTreeMap<u64, Condition>) -> Option<&'a NodeName> {
+    desired.members.keys().find(|name| {
         view.members.iter().any(|listed| {
-            fit(desired, listed) == Fit::Master(name.clone())
+            fit(desired, listed) == Fit::Master((*name).clone())
                 && listed.role == Role::Voter
                 && conditions.get(&listed.id) == Some(&HEALTHY)
         })
-    };
-    match desired.members.keys().find(|name| healthy(name)) {
-        Some(name) if *name == desired.me => match removal(desired, view, conditions, target) {
-            Ok(()) => Due::Remove((*target).clone()),
-            Err(blocked) => Due::Blocked(blocked),
-        },
-        Some(name) => Due::Blocked(blocked(
-            Hold::Waiting,
-            MEMBERS,
-            format!("member {} is not in the manifest", label(target)),
-            format!("{name} removing it"),
-        )),
-        None => Due::Nothing,
-    }
+    })
+}
+
+/// Whether another master's learner may be removed now. That it stands still is the caller's knowledge.
+///
+/// # Errors
+/// What is in the way.
+pub fn eviction(desired: &Desired, view: &View, conditions: &BTreeMap<u64, Condition>) -> Result<(), Blocked> {
+    newest(desired, view)?;
+    judge(view, conditions, Change::RemoveLearner, "remove a stuck learner")
 }
 
 /// Whether `target` may be removed now: by its own master whose data is lost, or because no manifest names it.

@@ -220,6 +220,16 @@ impl Endpoint {
         })
     }
 
+    /// The member list as this member has it; possibly stale, and answered without quorum.
+    ///
+    /// # Errors
+    /// It is a learner, or does not answer.
+    pub async fn members(&self) -> Result<Vec<Listed>, ClientError> {
+        let mut client = self.client.clone();
+        let list = self.call("member list", READ_DEADLINE, client.member_list()).await?;
+        Ok(list.members().iter().map(listed).collect())
+    }
+
     /// Records the genesis, unless a record is there.
     ///
     /// # Errors

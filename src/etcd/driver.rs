@@ -56,7 +56,7 @@ impl Driver {
         Self { paths, account, agent: None }
     }
 
-    /// Looks at the member, and at the others as far as needed. Changes nothing.
+    /// Looks at the member, and at the others as far as needed. Changes nothing but its own memory of what stood still.
     pub async fn observe(&self, desired: &Desired, unit: UnitState) -> Observed {
         observe::observe(desired, &self.paths, unit).await
     }
@@ -89,6 +89,9 @@ impl Driver {
             }
             Action::RemoveMember { cluster, entry } => {
                 self.membership(desired, &self.material()?, &what, patience).remove(*cluster, entry).await
+            }
+            Action::EvictLearner { cluster, entry, applied } => {
+                self.membership(desired, &self.material()?, &what, patience).evict(*cluster, entry, *applied).await
             }
             Action::Promote { cluster, member } => {
                 self.membership(desired, &self.material()?, &what, patience).promote(*cluster, *member).await

@@ -9,6 +9,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 use x509_parser::extensions::GeneralName;
 
@@ -103,6 +104,19 @@ impl Material {
         Ok(Arc::new(config))
     }
 
+    /// The master that the certificate was issued to: its first name and its first address (`pki::profile`).
+    pub fn issued_to(&self) -> Option<(NodeName, IpAddr)> {
+        let certificate = certificates(CERTIFICATE, &self.certificate).ok()?.into_iter().next()?;
+        let (_, parsed) = x509_parser::parse_x509_certificate(&certificate).ok()?;
+        let alternatives = parsed.subject_alternative_name().ok()??;
+        let address = |name: &GeneralName<'_>| match name {
+            GeneralName::IPAddress(bytes) => address(bytes),
+            _ => None,
+        };
+        let address = alternatives.value.general_names.iter().find_map(address)?;
+        Some((names(&certificate).into_iter().next()?, address))
+    }
+
     fn identity(&self) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), MaterialError> {
         let certificates = certificates(CERTIFICATE, &self.certificate)?;
         let key = PrivateKeyDer::from_pem_slice(&self.key).map_err(|error| MaterialError::Pem {
@@ -120,6 +134,12 @@ impl Material {
         }
         Ok(roots)
     }
+}
+
+/// An address as a certificate holds it (RFC 5280 §4.2.1.6).
+fn address(bytes: &[u8]) -> Option<IpAddr> {
+    let v4 = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
+    v4.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from)).ok()
 }
 
 /// The node names that a certificate proves.
@@ -143,4 +163,25 @@ fn certificates(file: &'static str, pem: &[u8]) -> Result<Vec<CertificateDer<'st
 
 fn unfit(error: rustls::Error) -> MaterialError {
     MaterialError::Unfit(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rcgen::{CertificateParams, KeyPair};
+
+    #[test]
+    fn a_certificate_names_the_master_that_it_was_issued_to() {
+        let issued = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            let key = KeyPair::generate().unwrap();
+            let certificate = CertificateParams::new(names).unwrap().self_signed(&key).unwrap();
+            Material::new(Vec::new(), certificate.pem().into_bytes(), Vec::new()).issued_to()
+        };
+        let m3 = |address: &str| Some(("m3".parse().unwrap(), address.parse().unwrap()));
+        assert_eq!(issued(&["m3", "localhost", "10.0.0.3", "127.0.0.1", "::1", "10.0.0.100"]), m3("10.0.0.3"));
+        assert_eq!(issued(&["m3", "fd00::3"]), m3("fd00::3"));
+        assert_eq!(issued(&["m3"]), None);
+        assert_eq!(Material::new(Vec::new(), Vec::new(), Vec::new()).issued_to(), None);
+    }
 }

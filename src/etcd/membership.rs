@@ -10,6 +10,7 @@ use super::client::{ChangeRecord, ClientError, Endpoint, Stage};
 use super::cluster::{Condition, Listed, Role, View};
 use super::driver::Patience;
 use super::material::Material;
+use super::watch::LAG_ENTRIES;
 use super::{Desired, EtcdError, observe, snapshot};
 use crate::ident::NodeName;
 use crate::paths::Paths;
@@ -22,9 +23,6 @@ use tokio::time::{Instant, sleep};
 
 /// Between two attempts at something that only time can change.
 pub(super) const PAUSE: Duration = Duration::from_millis(500);
-/// How far behind the leader a learner may be when its vote is asked for. etcd's own measure is 90 %, which on a long log
-/// is far; a voter that has to catch up first is no help to the quorum.
-const LAG_ENTRIES: u64 = 100;
 
 /// One step on the member list, and for how long it may go on.
 #[derive(Debug)]
@@ -77,7 +75,7 @@ impl Membership<'_> {
             if view.members.iter().any(|listed| listed.peer_urls.iter().any(|listed| listed == url)) {
                 return Ok(Attempt::Done);
             }
-            change::addition(self.desired, view, &observe::conditions(view, self.material).await)?;
+            change::addition(self.desired, view, &observe::poll(view, self.material).await.conditions)?;
             self.record(endpoint, Stage::Intended).await?;
             endpoint.add_learner(url).await?;
             self.record(endpoint, Stage::Done).await?;
@@ -98,7 +96,7 @@ impl Membership<'_> {
             if (&listed.name, &listed.peer_urls) != (&entry.name, &entry.peer_urls) {
                 return Ok(Attempt::Refuse(format!("member {} has changed meanwhile", change::label(listed))));
             }
-            let conditions = observe::conditions(view, self.material).await;
+            let conditions = observe::poll(view, self.material).await.conditions;
             change::removal(self.desired, view, &conditions, listed)?;
             if listed.role == Role::Voter {
                 if snapshot.get().is_none() {
@@ -112,14 +110,38 @@ impl Membership<'_> {
                     return Ok(Attempt::Wait("another member leading".into()));
                 }
             }
-            self.record(endpoint, Stage::Intended).await?;
-            match endpoint.remove(entry.id).await {
-                Ok(()) => {}
-                Err(error) if error.says("member not found") => {}
-                Err(error) => return Err(error.into()),
+            self.take_out(endpoint, entry.id).await
+        })
+        .await
+    }
+
+    async fn take_out(&self, endpoint: &Endpoint, member: u64) -> Result<Attempt, Attempt> {
+        self.record(endpoint, Stage::Intended).await?;
+        match endpoint.remove(member).await {
+            Ok(()) => {}
+            Err(error) if error.says("member not found") => {}
+            Err(error) => return Err(error.into()),
+        }
+        self.record(endpoint, Stage::Done).await?;
+        Ok(Attempt::Done)
+    }
+
+    /// Removes another master's learner that stood still at `applied`, if it still does.
+    ///
+    /// # Errors
+    /// The deadline, or what stands in the way.
+    pub async fn evict(&self, cluster: u64, entry: &Listed, applied: Option<u64>) -> Result<(), EtcdError> {
+        self.until_done(cluster, async |endpoint, view| {
+            let Some(listed) = view.member(entry.id) else { return Ok(Attempt::Done) };
+            if listed.role != Role::Learner {
+                return Ok(Attempt::Refuse(format!("member {} votes by now", change::label(listed))));
             }
-            self.record(endpoint, Stage::Done).await?;
-            Ok(Attempt::Done)
+            let asked = observe::poll(view, self.material).await;
+            if asked.answers.get(&entry.id).map(|answer| answer.applied) > applied {
+                return Ok(Attempt::Refuse(format!("member {} moves again", change::label(listed))));
+            }
+            change::eviction(self.desired, view, &asked.conditions)?;
+            self.take_out(endpoint, entry.id).await
         })
         .await
     }

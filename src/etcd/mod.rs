@@ -9,6 +9,7 @@
 //! outside genesis. A listed member is never removed for being unreachable. Data directories are archived by
 //! rename, never deleted. Without a quorum read nothing is changed.
 
+pub mod alarm;
 pub mod change;
 pub mod client;
 pub mod cluster;
@@ -28,6 +29,7 @@ pub mod summary;
 pub mod survey;
 pub mod version;
 pub mod wal;
+pub mod watch;
 
 use crate::file::{ObservedFile, RenderedFile};
 use crate::ident::{ClusterId, Digest, Generation, NodeName};
@@ -83,9 +85,14 @@ impl Desired {
         }
     }
 
+    /// Whether the manifest names this master no more: not under this name at this address.
+    pub fn is_leaving(&self) -> bool {
+        self.members.get(&self.me) != Some(&self.address)
+    }
+
     /// The other masters.
     pub fn peers(&self) -> impl Iterator<Item = (&NodeName, &IpAddr)> {
-        self.members.iter().filter(|(name, _)| **name != self.me)
+        self.members.iter().filter(|(_, address)| **address != self.address)
     }
 }
 
@@ -184,6 +191,10 @@ pub struct Observed {
     pub conditions: BTreeMap<u64, Condition>,
     /// What is known of the data's past, while etcd is stopped.
     pub past: highwater::Seen,
+    /// The versions of the members that answered, by member id.
+    pub versions: BTreeMap<u64, String>,
+    /// For how long learners and members of no manifest have stood still.
+    pub watched: watch::Watched,
     /// Looked at only where a recovery is asked for or a given-up cluster's data may be here.
     pub recovery: Option<recovery::Seen>,
     /// Where rendered files and data live on this host.
@@ -234,6 +245,15 @@ pub enum Action {
         /// Its entry, as it stood when this was decided.
         entry: Listed,
     },
+    /// Remove another master's learner that stands still, unless it moves after all.
+    EvictLearner {
+        /// The cluster.
+        cluster: u64,
+        /// Its entry, as it stood when this was decided.
+        entry: Listed,
+        /// How far it had applied the log then, if it said so.
+        applied: Option<u64>,
+    },
     /// Put a dead data directory aside.
     ArchiveData {
         /// Name of the archive inside the data directory: the same file system, so that it is one rename.
@@ -261,6 +281,19 @@ pub enum Action {
     Unit(UnitAction),
 }
 
+impl Action {
+    /// Whether it changes the cluster's member list.
+    pub fn changes_members(&self) -> bool {
+        matches!(
+            self,
+            Action::AddLearner { .. }
+                | Action::RemoveMember { .. }
+                | Action::EvictLearner { .. }
+                | Action::Promote { .. }
+        )
+    }
+}
+
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -276,6 +309,9 @@ impl fmt::Display for Action {
             }
             Action::RemoveMember { cluster, entry } => {
                 write!(f, "remove member {} from etcd cluster {cluster:x}", change::label(entry))
+            }
+            Action::EvictLearner { cluster, entry, .. } => {
+                write!(f, "remove the stuck learner {} from etcd cluster {cluster:x}", change::label(entry))
             }
             Action::ArchiveData { name } => write!(f, "put the dead data directory aside as 'archive/{name}'"),
             Action::Promote { member, .. } => write!(f, "make member {member:x} a voter once it has caught up"),

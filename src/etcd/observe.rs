@@ -1,26 +1,30 @@
-//! Looking at this host's member and, as far as needed, at the others. Changes nothing.
+//! Looking at this host's member and, as far as needed, at the others. Changes nothing but its own memory of what stood
+//! still ([`super::watch`]).
 //!
 //! A converged member costs one connection to itself. Only when it does not read with quorum are the other masters
 //! asked, all at once, each with a deadline of about a second, so that dead peers do not add up.
 
+use super::alarm::Alarm;
 use super::change::{Fit, fit, own};
-use super::client::Endpoint;
+use super::client::{ClientError, Endpoint};
 use super::cluster::{Condition, Listed, PeerSeen, Role, View};
 use super::genesis::{Held, Marker, Stamp, marker};
 use super::material::{CA, CERTIFICATE, KEY, Material};
 use super::plan::unfit;
-use super::{DataDirectory, Desired, Local, Observed, Places, highwater, probe, recovery, storage};
+use super::watch::{Record, Watched};
+use super::{DataDirectory, Desired, Local, LocalStatus, Observed, Places, highwater, probe, recovery, storage};
 use crate::durable;
 use crate::ident::NodeName;
 use crate::manifest::EtcdPhase;
 use crate::paths::Paths;
 use crate::systemd::UnitState;
 use futures_util::future::join_all;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::Duration;
 
 /// Looks at everything that [`super::plan::plan`] needs.
 pub async fn observe(desired: &Desired, paths: &Paths, unit: UnitState) -> Observed {
@@ -43,6 +47,8 @@ pub async fn observe(desired: &Desired, paths: &Paths, unit: UnitState) -> Obser
         view: None,
         conditions: BTreeMap::new(),
         past: highwater::Seen::default(),
+        versions: BTreeMap::new(),
+        watched: Watched::default(),
         recovery: None,
         places,
         material,
@@ -59,10 +65,53 @@ pub async fn observe(desired: &Desired, paths: &Paths, unit: UnitState) -> Obser
             seen.recovery = recovery(desired, material).await;
         }
         if let Some(view) = seen.view.as_ref().filter(|view| change_at_stake(desired, &seen, view)) {
-            seen.conditions = conditions(view, material).await;
+            let asked = poll(view, material).await;
+            seen.conditions = asked.conditions;
+            seen.versions = asked.answers.iter().map(|(member, answer)| (*member, answer.version.clone())).collect();
+            seen.watched.applied = asked.answers.iter().map(|(member, answer)| (*member, answer.applied)).collect();
+            seen.watched.answering = answering(desired, view, material).await;
         }
     }
+    seen.watched.still = remember(desired, paths, &seen);
     seen
+}
+
+/// Takes this look into the record. A reader without the right to write only reads it.
+fn remember(desired: &Desired, paths: &Paths, seen: &Observed) -> BTreeMap<u64, Duration> {
+    let place = paths.run().join("etcd-watch.json");
+    let before: Record =
+        std::fs::read(&place).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
+    let now_s = boot_s();
+    let after = before.clone().after(desired, seen.view.as_ref(), &seen.watched.applied, now_s);
+    if after != before {
+        let text = serde_json::to_vec(&after).unwrap_or_default();
+        let _ignored = durable::replace(&place, &text, 0o644, None);
+    }
+    after.still(now_s)
+}
+
+/// Seconds since this boot, suspended ones included. No step of the wall clock makes anybody look stuck.
+fn boot_s() -> u64 {
+    let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME);
+    now.map_or(0, |now| now.tv_sec().try_into().unwrap_or(0))
+}
+
+/// The owners of learners whose host answers at its peer port, if only that nothing listens there.
+async fn answering(desired: &Desired, view: &View, material: &Material) -> BTreeSet<NodeName> {
+    let Ok(tls) = material.client() else { return BTreeSet::new() };
+    let learners = view.members.iter().filter(|listed| listed.role == Role::Learner);
+    let owners = learners.filter_map(|listed| match fit(desired, listed) {
+        Fit::Master(name) if name != desired.me => desired.members.get(&name).map(|address| (name, *address)),
+        _ => None,
+    });
+    let asked = owners.map(|(name, address)| {
+        let tls = tls.clone();
+        async move {
+            let silent = matches!(probe::members(&tls, &name, address).await, PeerSeen::Silent { .. });
+            (!silent).then_some(name)
+        }
+    });
+    join_all(asked).await.into_iter().flatten().collect()
 }
 
 /// Whether what the others show can change what is done here.
@@ -75,6 +124,9 @@ enum Others {
 /// An existing data directory is started without asking anybody, and so is a start that all have agreed to; asking
 /// would only cost the time that dead or starting peers take not to answer.
 fn others_matter(desired: &Desired, seen: &Observed) -> Others {
+    if desired.is_leaving() {
+        return Others::Matter;
+    }
     match (&seen.data, &seen.held, &seen.unit) {
         _ if given_up_at_stake(desired, &seen.held) || unfit(desired, seen).is_some() => Others::Matter,
         (DataDirectory::HasWal, _, UnitState::Inactive) => Others::DoNotMatter,
@@ -120,26 +172,72 @@ fn change_at_stake(desired: &Desired, seen: &Observed, view: &View) -> bool {
     seen.data != DataDirectory::HasWal
         || seen.damage.is_some()
         || own(desired, view).is_none()
-        || view.members.iter().any(|listed| !matches!(fit(desired, listed), Fit::Master(_)))
+        || view
+            .members
+            .iter()
+            .any(|listed| listed.role == Role::Learner || !matches!(fit(desired, listed), Fit::Master(_)))
+}
+
+/// What the listed members said.
+#[derive(Debug, Default)]
+pub struct Poll {
+    /// How each one is, by member id.
+    pub conditions: BTreeMap<u64, Condition>,
+    /// What those that answered say of themselves.
+    pub answers: BTreeMap<u64, LocalStatus>,
 }
 
 /// Asks every listed member at its own endpoint, all at once.
-pub async fn conditions(view: &View, material: &Material) -> BTreeMap<u64, Condition> {
-    let asked = view.members.iter().map(|listed| async move { (listed.id, condition(view, listed, material).await) });
-    join_all(asked).await.into_iter().collect()
+pub async fn poll(view: &View, material: &Material) -> Poll {
+    let asked = view.members.iter().map(|listed| async move { (listed.id, ask(listed, material).await) });
+    let mut poll = Poll::default();
+    for (member, answer) in join_all(asked).await {
+        let listed = view.member(member);
+        let condition = listed.map_or_else(|| unhealthy("it is not listed"), |listed| condition(view, listed, &answer));
+        poll.conditions.insert(member, condition);
+        poll.answers.extend(answer.ok().map(|answer| (member, answer.status)));
+    }
+    poll
 }
 
-async fn condition(view: &View, listed: &Listed, material: &Material) -> Condition {
-    let unhealthy = |why: &str| Condition::Unhealthy { why: why.to_owned() };
-    let Some((name, address)) = endpoint_of(listed) else { return unhealthy("it has never started") };
-    let answer = async { Endpoint::open(&name, address, material).await?.status().await };
-    match answer.await {
-        Err(error) => unhealthy(&error.to_string()),
-        Ok(status) if (status.cluster, status.member) != (view.cluster, listed.id) => {
+/// What a member says of itself and, if it votes, of the others.
+struct Answer {
+    status: LocalStatus,
+    members: Option<Vec<Listed>>,
+}
+
+async fn ask(listed: &Listed, material: &Material) -> Result<Answer, String> {
+    let (name, address) = endpoint_of(listed).ok_or("it has never started")?;
+    let answer = async {
+        let endpoint = Endpoint::open(&name, address, material).await?;
+        let status = endpoint.status().await?;
+        // A learner serves no list.
+        let members = if status.role == Role::Voter { Some(endpoint.members().await?) } else { None };
+        Ok(Answer { status, members })
+    };
+    answer.await.map_err(|error: ClientError| error.to_string())
+}
+
+fn unhealthy(why: &str) -> Condition {
+    Condition::Unhealthy { why: why.to_owned() }
+}
+
+fn condition(view: &View, listed: &Listed, answer: &Result<Answer, String>) -> Condition {
+    let seat = |listed: &Listed| (listed.id, listed.role, listed.peer_urls.clone());
+    let seats = |members: &[Listed]| members.iter().map(seat).collect::<BTreeSet<_>>();
+    match answer.as_ref().map(|answer| (&answer.status, &answer.members)) {
+        Err(why) => unhealthy(why),
+        Ok((status, _)) if (status.cluster, status.member) != (view.cluster, listed.id) => {
             unhealthy("another member answers in its place")
         }
-        Ok(status) if status.leader != Some(view.leader) => unhealthy("it follows no leader, or another one"),
-        Ok(status) if !status.alarms.is_empty() => unhealthy(&status.alarms.join(", ")),
+        Ok((status, _)) if status.leader != Some(view.leader) => unhealthy("it follows no leader, or another one"),
+        // Each member shows everybody's alarms.
+        Ok((status, _)) if status.alarms.iter().any(|alarm| [0, listed.id].contains(&Alarm::read(alarm).member)) => {
+            unhealthy(&status.alarms.join(", "))
+        }
+        // A member that was removed and is there again, or a voter that is a learner again (fault 18); and for a moment
+        // one that has not applied the last change.
+        Ok((_, Some(members))) if seats(members) != seats(&view.members) => unhealthy("its list has other members"),
         Ok(_) => Condition::Healthy,
     }
 }
@@ -253,4 +351,52 @@ async fn others(desired: &Desired, material: &Material) -> (BTreeMap<NodeName, P
         found = found.or(view);
     }
     (peers, found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listed(id: u64, role: Role) -> Listed {
+        let peer_urls = vec![format!("https://10.0.0.{id}:2380")];
+        Listed { id, name: format!("m{id}"), peer_urls, client_urls: Vec::new(), role }
+    }
+
+    #[test]
+    fn fault_18_a_member_whose_list_has_a_zombie_or_a_reverted_learner_is_not_healthy() {
+        let members = vec![listed(1, Role::Voter), listed(2, Role::Voter)];
+        let from = "m1".parse().unwrap();
+        let view = View {
+            cluster: 1,
+            members: members.clone(),
+            leader: 1,
+            genesis: None,
+            generation: None,
+            recovered: None,
+            marks: BTreeMap::new(),
+            from,
+        };
+        let status = LocalStatus {
+            cluster: 1,
+            member: 2,
+            version: "3.5.30".into(),
+            role: Role::Voter,
+            leader: Some(1),
+            term: 1,
+            applied: 9,
+            alarms: Vec::new(),
+        };
+        let judged = |members: Option<Vec<Listed>>| {
+            condition(&view, &listed(2, Role::Voter), &Ok(Answer { status: status.clone(), members }))
+        };
+        assert_eq!(judged(Some(members.clone())), Condition::Healthy);
+        assert_eq!(judged(None), Condition::Healthy, "a learner shows no list");
+        let zombie = [members.clone(), vec![listed(3, Role::Voter)]].concat();
+        let reverted = vec![listed(1, Role::Voter), listed(2, Role::Learner)];
+        for list in [zombie, reverted, vec![listed(1, Role::Voter)]] {
+            assert!(matches!(judged(Some(list)), Condition::Unhealthy { .. }));
+        }
+        let renamed = vec![listed(1, Role::Voter), Listed { name: "new".into(), ..listed(2, Role::Voter) }];
+        assert_eq!(judged(Some(renamed)), Condition::Healthy, "names are compared where it counts whose it is");
+    }
 }

@@ -4,23 +4,59 @@
 //! moment of execution (lock, fresh list) is the driver's; whether it is taken is decided here alone.
 
 mod empty;
+mod leave;
 
+use super::alarm::{self, Alarm};
 use super::change::{self, Due};
-use super::cluster::Role;
+use super::cluster::{Role, View};
 use super::genesis::{Held, Marker};
 use super::highwater::{self, Fault};
 use super::material::Material;
 use super::recovery::{self, plan::Turn};
 use super::service::{Start, environment, key_files};
+use super::version::{self, Verdict};
 use super::wal::Damage;
+use super::watch::{EVICT_AFTER, REJOIN_AFTER};
 use super::{Action, DataDirectory, Desired, Local, LocalStatus, Observed, blocked};
 use crate::file::RenderedFile;
 use crate::manifest::EtcdPhase;
-use crate::plan::{Hold, Part, Plan};
+use crate::plan::{Blocked, Hold, Part, Plan, Step};
 use crate::systemd::{self, Unit, UnitAction, UnitState, Verb};
 
 /// What is done next for this host's member, and what is not done and why.
 pub fn plan(desired: &Desired, seen: &Observed) -> Plan<Action> {
+    gated(seen, decide(desired, seen))
+}
+
+/// No change of the member list with a version that would do harm by it; any other known fault is named beside it.
+fn gated(seen: &Observed, mut plan: Plan<Action>) -> Plan<Action> {
+    let Some(at) = plan.steps.iter().position(|step| step.action.changes_members()) else { return plan };
+    let name = |member: &u64| {
+        let listed = seen.view.as_ref().and_then(|view| view.member(*member));
+        listed.map_or_else(|| format!("{member:x}"), change::label)
+    };
+    for (member, version) in &seen.versions {
+        match version::judge(version) {
+            Verdict::Sound => {}
+            Verdict::Named { why } => plan.steps[at].why.push_str(&format!("; note that {} {why}", name(member))),
+            Verdict::Refused { why } => {
+                let what = plan.steps[at].action.to_string();
+                plan.steps.truncate(at);
+                let why = format!("member {} {why}", name(member));
+                plan.block(blocked(
+                    Hold::Refused,
+                    &what,
+                    why,
+                    "an image with a newer etcd, one master after the other",
+                ));
+                return plan;
+            }
+        }
+    }
+    plan
+}
+
+fn decide(desired: &Desired, seen: &Observed) -> Plan<Action> {
     let mut plan = Plan::default();
     let mut refuse = |why: String, unblock: &str| {
         plan.block(blocked(Hold::Refused, START, why, unblock));
@@ -51,6 +87,9 @@ pub fn plan(desired: &Desired, seen: &Observed) -> Plan<Action> {
             format!("the data directory holds '{found}' without a write-ahead log"),
             "archive the data directory once it is clear whose data it is",
         ),
+        DataDirectory::HasWal | DataDirectory::Absent | DataDirectory::Empty if desired.is_leaving() => {
+            leave::leave(desired, seen, material, marker)
+        }
         DataDirectory::HasWal => existing(desired, seen, material, marker),
         DataDirectory::Absent | DataDirectory::Empty => empty::empty(desired, seen, material, marker),
     };
@@ -64,10 +103,14 @@ pub fn plan(desired: &Desired, seen: &Observed) -> Plan<Action> {
 fn existing(desired: &Desired, seen: &Observed, material: &Material, marker: Option<&Marker>) -> Plan<Action> {
     let mut plan = Plan::default();
     if let Some(ended) = ended(desired, seen, marker) {
-        return put_aside(seen, &ended, marker, "the cluster lists this member no more");
+        return put_aside(seen, &ended, marker, GONE);
     }
     if let Some(damage) = &seen.damage {
         return damaged(desired, seen, damage, marker);
+    }
+    if let Some(step) = stuck(seen, marker) {
+        plan.steps.push(step);
+        return plan;
     }
     let cluster = match marker {
         Some(Marker::Executed { .. } | Marker::Recovering { .. }) => None,
@@ -169,6 +212,18 @@ fn ended(desired: &Desired, seen: &Observed, marker: Option<&Marker>) -> Option<
     }
 }
 
+/// This master's learner makes no headway (M11): its entry goes, then its data is put aside and it joins anew.
+fn stuck(seen: &Observed, marker: Option<&Marker>) -> Option<Step<Action>> {
+    let Some(Marker::Joining { etcd, member, .. }) = marker else { return None };
+    let view = seen.view.as_ref().filter(|view| view.cluster == *etcd)?;
+    let entry = view.member(*member).filter(|entry| entry.role == Role::Learner)?;
+    let stuck = seen.watched.stuck_for(view, *member, REJOIN_AFTER);
+    stuck.then(|| Step {
+        action: Action::RemoveMember { cluster: view.cluster, entry: entry.clone() },
+        why: format!("this master's learner has made no progress for {} minutes", REJOIN_AFTER.as_secs() / 60),
+    })
+}
+
 /// A log that etcd will never start from again (fault 19). With the others' quorum this master replaces itself: the data
 /// is put aside, then its entry is removed and it joins as a new member. Until then it is kept as it is.
 fn damaged(desired: &Desired, seen: &Observed, damage: &Damage, marker: Option<&Marker>) -> Plan<Action> {
@@ -233,6 +288,11 @@ fn member(desired: &Desired, seen: &Observed, marker: Option<&Marker>, cluster: 
         plan.block(blocked(Hold::Refused, HEALTHY, why, "archive whichever data is not this cluster's"));
         return plan;
     }
+    // It answers nothing then, and would look like a cluster without a quorum.
+    if let Some(corrupt) = alarms(status).find(|alarm| alarm.kind == alarm::Kind::Corrupt) {
+        plan.block(alarmed(&corrupt, seen.view.as_ref()));
+        return plan;
+    }
     let Some(view) = &seen.view else {
         let why = format!("no member of etcd cluster {:x} reads with quorum", status.cluster);
         plan.block(blocked(Hold::Waiting, HEALTHY, why, "a majority of the members being up and connected"));
@@ -259,13 +319,11 @@ fn member(desired: &Desired, seen: &Observed, marker: Option<&Marker>, cluster: 
         plan.step(record(status, marker), "it was seen as a voter of a working cluster");
         return plan;
     }
-    if !status.alarms.is_empty() {
-        let unblock =
-            "for NOSPACE compact, defragment and disarm; for CORRUPT replace the member ('quorate help recovery')";
-        plan.block(blocked(Hold::Refused, HEALTHY, status.alarms.join(", "), unblock));
+    if let Some(alarm) = alarms(status).next() {
+        plan.block(alarmed(&alarm, Some(view)));
         return plan;
     }
-    match change::due(desired, view, &seen.conditions) {
+    match change::due(desired, view, &seen.conditions, &seen.watched) {
         Due::Nothing => {}
         Due::Remove(entry) => {
             plan.step(
@@ -273,9 +331,22 @@ fn member(desired: &Desired, seen: &Observed, marker: Option<&Marker>, cluster: 
                 "no master of the manifest is this member",
             );
         }
+        Due::Evict { entry, applied } => plan.step(
+            Action::EvictLearner { cluster: view.cluster, entry, applied },
+            format!("it has made no progress for {} minutes and its host does not answer", EVICT_AFTER.as_secs() / 60),
+        ),
         Due::Blocked(blocked) => plan.block(blocked),
     }
     plan
+}
+
+fn alarms(status: &LocalStatus) -> impl Iterator<Item = Alarm> {
+    status.alarms.iter().map(|text| Alarm::read(text))
+}
+
+fn alarmed(alarm: &Alarm, view: Option<&View>) -> Blocked {
+    let (why, unblock) = alarm.in_words(view);
+    blocked(Hold::Refused, HEALTHY, why, unblock)
 }
 
 fn render(plan: &mut Plan<Action>, seen: &Observed, files: impl IntoIterator<Item = RenderedFile>, why: &str) {
@@ -298,6 +369,7 @@ fn record(status: &LocalStatus, marker: Option<&Marker>) -> Action {
     Action::RecordFormed { etcd: status.cluster, member: status.member, round }
 }
 
+const GONE: &str = "the cluster lists this member no more";
 const START: &str = "start etcd";
 const WENT_BACK: &str = "a majority of the others, beside whom it rejoins by itself; or its newer disk. If all masters went back to one \
                          and the same moment: remove 'reached.json' from /var/lib/quorate/etcd on each";

@@ -11,6 +11,7 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use jiff::Timestamp;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use serde::Deserialize;
@@ -125,6 +126,39 @@ pub async fn members(tls: &Arc<ClientConfig>, name: &NodeName, address: IpAddr) 
     }
 }
 
+/// How many milliseconds the clock of `name` is ahead of this one's, as its etcd tells on the peer port; none when it does
+/// not. Zero when its answer lies between question and answer here: nearer than that nobody can tell.
+pub async fn skew_ms(tls: &Arc<ClientConfig>, name: &NodeName, address: IpAddr) -> Option<i64> {
+    let address = SocketAddr::new(address, PEER_PORT);
+    let request = Request::get("/raft/probing").header("host", address.to_string()).body(Full::default()).ok()?;
+    let asked = now();
+    let answer = exchange(tls, name, address, request).await.ok()?;
+    let told: WireClock = serde_json::from_slice(answer.body()).ok()?;
+    Some(between(asked, told.now, now()))
+}
+
+#[derive(Deserialize)]
+struct WireClock {
+    #[serde(rename = "Now")]
+    now: Timestamp,
+}
+
+fn between(asked: Timestamp, told: Timestamp, heard: Timestamp) -> i64 {
+    let ms = |time: Timestamp| time.as_millisecond();
+    if told < asked {
+        ms(told) - ms(asked)
+    } else if told > heard {
+        ms(told) - ms(heard)
+    } else {
+        0
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a driver: it compares clocks")]
+fn now() -> Timestamp {
+    Timestamp::now()
+}
+
 #[derive(Deserialize)]
 struct WireMember {
     id: u64,
@@ -187,5 +221,15 @@ mod tests {
         assert!(read_members(&answer("1", "{}")).is_err());
         let gone = Response::builder().status(404).header("X-Etcd-Cluster-Id", "1").body(Bytes::from("[]")).unwrap();
         assert!(read_members(&gone).is_err());
+    }
+
+    #[test]
+    fn a_clock_is_compared_with_the_moments_of_question_and_answer() {
+        let at = |second: i64| Timestamp::from_second(second).unwrap();
+        for (told, skew_ms) in [(100, 0), (102, 0), (90, -10_000), (107, 5_000)] {
+            assert_eq!(between(at(100), at(told), at(102)), skew_ms, "{told}");
+        }
+        let told: WireClock = serde_json::from_str(r#"{"OK":true,"Now":"2026-11-23T01:33:33.3448+01:00"}"#).unwrap();
+        assert_eq!(told.now, "2026-11-23T00:33:33.3448Z".parse().unwrap());
     }
 }

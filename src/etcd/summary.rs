@@ -1,12 +1,13 @@
 //! What `quorate status` says about etcd: members, roles, health, quorum.
 
+use super::alarm::Alarm;
 use super::cluster::{Evidence, Role, evidence};
 use super::genesis::{Held, Marker};
 use super::{DataDirectory, Desired, LocalStatus, Observed, peer_url, version};
 use crate::ident::NodeName;
 use crate::manifest::EtcdPhase;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Whether the cluster can decide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,8 +85,24 @@ pub struct Summary {
 pub struct Answers {
     /// Each one's own status, by the name of its master.
     pub members: BTreeMap<NodeName, LocalStatus>,
+    /// How many milliseconds the others' clocks are ahead of this master's.
+    pub skew_ms: BTreeMap<NodeName, i64>,
     /// The notices that one of them had.
     pub notices: BTreeMap<NodeName, Vec<u8>>,
+}
+
+/// From here on clocks are named: what etcd itself warns of. Certificates are issued an hour back, first formation allows a
+/// minute; but logs of two masters do not line up any more.
+const SKEW_LIMIT_MS: i64 = 1000;
+
+fn skewed(name: &NodeName, skew_ms: i64) -> Option<String> {
+    let (seconds, thousandths) = (skew_ms.abs() / 1000, skew_ms.abs() % 1000);
+    let side = if skew_ms > 0 { "ahead of" } else { "behind" };
+    (skew_ms.abs() > SKEW_LIMIT_MS).then(|| {
+        format!(
+            "the clock of {name} is {seconds}.{thousandths:03} s {side} this master's: set both by NTP ('timedatectl')"
+        )
+    })
 }
 
 /// Joins what was observed with what each member said of itself.
@@ -151,6 +168,12 @@ pub fn summarise(desired: &Desired, seen: &Observed, answers: &Answers) -> Summa
             view.cluster, order.lost
         ));
     }
+    let alarms = answers.members.values().flat_map(|answer| &answer.alarms).collect::<BTreeSet<_>>();
+    advice.extend(alarms.into_iter().map(|alarm| {
+        let (what, remedy) = Alarm::read(alarm).in_words(seen.view.as_ref());
+        format!("{what}: {remedy}")
+    }));
+    advice.extend(answers.skew_ms.iter().filter_map(|(name, skew_ms)| skewed(name, *skew_ms)));
     let old = answers.members.iter().filter_map(|(name, answer)| Some((name, version::advice(&answer.version)?)));
     advice.extend(old.map(|(name, what)| format!("{name} {what}")));
     let notices = answers.notices.clone();
@@ -187,5 +210,15 @@ mod tests {
         assert_eq!(told(&survivor, &led), (id, Quorum::Unknown), "it is only starting here");
         let wiped = Observed { held: formed(), peers, ..fresh() };
         assert_eq!(told(&wiped, &Answers::default()), (None, Quorum::Unformed), "it has no data to show for it");
+    }
+
+    #[test]
+    fn clocks_that_differ_by_more_than_a_second_are_named() {
+        let name: NodeName = "m2".parse().unwrap();
+        for near in [0, 1, -1000, 1000] {
+            assert_eq!(skewed(&name, near), None, "{near}");
+        }
+        assert!(skewed(&name, 4207).unwrap().starts_with("the clock of m2 is 4.207 s ahead of this master's: "));
+        assert!(skewed(&name, -1001).unwrap().starts_with("the clock of m2 is 1.001 s behind this master's: "));
     }
 }

@@ -4,7 +4,7 @@ use super::client::Endpoint;
 use super::highwater::Mark;
 use super::material::Material;
 use super::summary::{Answers, Summary, summarise};
-use super::{Desired, LocalStatus, Observed};
+use super::{Desired, LocalStatus, Observed, probe};
 use futures_util::future::join_all;
 
 /// Asks all members at once, each with the client's deadlines, and joins that with what was observed.
@@ -31,6 +31,13 @@ async fn ask_all(desired: &Desired, material: &Material) -> Answers {
             answers.notices = notices;
             break;
         }
+    }
+    if let Ok(tls) = material.client() {
+        let clocks = desired.peers().map(|(name, address)| {
+            let tls = tls.clone();
+            async move { Some((name.clone(), probe::skew_ms(&tls, name, *address).await?)) }
+        });
+        answers.skew_ms = join_all(clocks).await.into_iter().flatten().collect();
     }
     answers.members = answered.into_iter().map(|(name, _, status)| (name, status)).collect();
     answers

@@ -170,7 +170,8 @@ fn cluster<'a>(desired: &'a Desired, observed: &'a Observed) -> Cluster<'a> {
         etcd: &observed.cluster,
         storage: &observed.storage,
     };
-    Cluster { manifest: desired.manifest(), me: Some(desired.me()), seen: Some(seen) }
+    let me = (!desired.is_leaving()).then(|| desired.me());
+    Cluster { manifest: desired.manifest(), me, seen: Some(seen) }
 }
 
 #[expect(clippy::disallowed_methods, reason = "a shell: it dates the document it writes")]

@@ -44,12 +44,22 @@ impl Desired {
         Some(Self { manifest, me, paths })
     }
 
+    /// What `manifest` asks of `me`, who was one of its cluster's masters and is named by it no more: to leave.
+    pub fn leaving(manifest: Verified<Manifest>, me: Master, paths: Paths) -> Self {
+        Self { manifest, me, paths }
+    }
+
+    /// Whether the manifest names this host no more.
+    pub fn is_leaving(&self) -> bool {
+        self.etcd().is_leaving()
+    }
+
     /// The manifest in force.
     pub fn manifest(&self) -> &Manifest {
         self.manifest.get()
     }
 
-    /// This host, as the manifest describes it.
+    /// This host, as the manifest describes it, or as an earlier one did.
     pub fn me(&self) -> &Master {
         &self.me
     }
@@ -130,7 +140,9 @@ impl Action {
             Action::Vrrp(vrrp::Action::WriteConfig(_)) => "spec.vip, spec.vrrp, spec.health",
             Action::Vrrp(vrrp::Action::Unit(_)) => "spec.vip",
             Action::Etcd(E::Recovery(_)) => "spec.etcd.recovery",
-            Action::Etcd(E::AddLearner { .. } | E::RemoveMember { .. } | E::Promote { .. }) => "spec.masters",
+            Action::Etcd(
+                E::AddLearner { .. } | E::RemoveMember { .. } | E::EvictLearner { .. } | E::Promote { .. },
+            ) => "spec.masters",
             Action::Etcd(
                 E::FormCluster { .. }
                 | E::AwaitFormation

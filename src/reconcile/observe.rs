@@ -1,14 +1,18 @@
 //! Looking at this host: what it is, and the files that a plan compares.
 
+use super::Desired;
 use crate::durable;
+use crate::etcd::genesis::{Held, Marker, marker};
 use crate::ident::Mac;
-use crate::manifest::identity::HostFacts;
+use crate::manifest::identity::{self, HostFacts, IdentityError};
+use crate::manifest::{Identity, Manifest, Master};
 use crate::network;
 use crate::paths::Paths;
 use crate::status::Volume;
 use crate::systemd::UnitState;
-use crate::vrrp;
+use crate::trust::Verified;
 use crate::vrrp::state::ObservedState;
+use crate::{etcd, vrrp};
 use nix::sys::statvfs::statvfs;
 use std::collections::BTreeSet;
 use std::fs;
@@ -31,6 +35,36 @@ pub async fn facts(paths: &Paths) -> HostFacts {
         serial: text(&paths.smbios_serial()),
         uuid: text(&paths.smbios_uuid()),
     }
+}
+
+/// What `manifest` asks of this host: to be the master that it recognises itself as, or, if there is none and it was one
+/// before, to leave.
+///
+/// # Errors
+/// It is not exactly one of the masters, and never was one of this cluster.
+pub async fn desired(manifest: Verified<Manifest>, paths: &Paths) -> Result<Option<Desired>, IdentityError> {
+    let me = match identity::which(manifest.get(), &facts(paths).await) {
+        Ok(me) => me.name.clone(),
+        Err(error @ IdentityError::None { .. }) => {
+            let former = former(manifest.get(), paths).ok_or(error)?;
+            return Ok(Some(Desired::leaving(manifest, former, paths.clone())));
+        }
+        Err(error) => return Err(error),
+    };
+    Ok(Desired::new(manifest, &me, paths.clone()))
+}
+
+/// Who this host was in the same cluster: its marker says that it was a member, its certificate as whom. One whose name
+/// and address the manifest has is meant by it, and recognises itself by a wrong identity; it does not leave for that.
+fn former(manifest: &Manifest, paths: &Paths) -> Option<Master> {
+    let Held::Marker(marker) = marker::read(paths) else { return None };
+    let was_member = !matches!(marker, Marker::Prepared { .. } | Marker::Committed { .. });
+    if !was_member || *marker.cluster() != manifest.cluster_id {
+        return None;
+    }
+    let (name, address) = etcd::observe::read_material(paths).ok()?.issued_to()?;
+    let meant = manifest.masters.iter().any(|master| master.name == name && master.address == address);
+    (!meant).then(|| Master { name, address, identity: Identity::default(), interface: None })
 }
 
 /// The VRRP daemon: its configuration as rendered, its unit, and what it says of itself.
@@ -74,6 +108,9 @@ fn state(path: &Path) -> ObservedState {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::manifest::parse::parse;
+    use crate::pki::issue::Authority;
+    use crate::pki::{CA, CERTIFICATE, KEY, profile};
 
     #[test]
     fn a_file_system_that_holds_several_places_is_told_once() {
@@ -91,5 +128,32 @@ mod tests {
         fs::create_dir_all(paths.vrrpd_state().parent().unwrap()).unwrap();
         fs::write(paths.vrrpd_state(), "{").unwrap();
         assert!(matches!(vrrp(&paths, UnitState::Inactive).state, ObservedState::Unknown { .. }));
+    }
+
+    #[test]
+    fn a_former_member_leaves_and_neither_a_stranger_nor_a_mistaken_identity_does() {
+        let manifest = || parse("m.yaml", &fs::read("spec/examples/three-masters.yaml").unwrap()).unwrap().manifest;
+        let root = tempfile::tempdir().unwrap();
+        let paths = Paths::below(root.path());
+        let former = |manifest: &Manifest| former(manifest, &paths).map(|master| master.name.to_string());
+        assert_eq!(former(&manifest()), None, "it was never a member");
+        let authority = Authority::create(&profile::authority("2026-11-22T20:00:00Z".parse().unwrap())).unwrap();
+        let whole = manifest();
+        let profile = profile::node(&whole, &whole.masters[2], "2026-11-22T20:00:00Z".parse().unwrap());
+        let bundle = authority.issue(&profile).unwrap();
+        fs::create_dir_all(paths.node_pki()).unwrap();
+        for (name, text) in [(KEY, bundle.key()), (CERTIFICATE, bundle.certificate()), (CA, bundle.ca())] {
+            fs::write(paths.node_pki().join(name), text).unwrap();
+        }
+        let mut shrunk = manifest();
+        let third = shrunk.masters.pop().unwrap();
+        let cluster = shrunk.cluster_id.clone();
+        marker::write(&paths, &Marker::Formed { cluster, etcd: 1, member: 3 }).unwrap();
+        assert_eq!(former(&shrunk), Some(third.name.to_string()));
+        assert_eq!(former(&manifest()), None, "the manifest has its name and address: its identity is mistaken");
+        shrunk.masters.push(Master { address: "10.20.0.99".parse().unwrap(), ..third.clone() });
+        assert_eq!(former(&shrunk), Some(third.name.to_string()), "another host has its name now");
+        let foreign = Manifest { cluster_id: "00000000-5d0e-4b8e-9a3f-6f2f7a1d9c10".parse().unwrap(), ..shrunk };
+        assert_eq!(former(&foreign), None, "another cluster");
     }
 }

@@ -2,12 +2,16 @@
 
 use super::{Action, Desired, Observed};
 use crate::plan::{Blocked, Hold, Part, Plan};
+use crate::systemd::{self, Unit};
 use crate::{etcd, network, pki, vrrp};
 
 /// What has to be done on this host, and what is not done, from one observation.
 ///
 /// Network and VRRP never wait for etcd, nor etcd for them: the VIP must not depend on the cluster behind it.
 pub fn plan(desired: &Desired, observed: &Observed) -> Plan<Action> {
+    if desired.is_leaving() {
+        return leave(desired, observed);
+    }
     let mut plan = Plan::default();
     plan.extend(vip(desired, observed));
     let keys = pki::plan::plan(&desired.pki(), &observed.pki).map(Action::Pki);
@@ -24,6 +28,15 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Plan<Action> {
             unblock: "the node bundle being installed, see 'pki'".into(),
         });
     }
+    plan
+}
+
+/// A host that the manifest names no more gives the VIP up at once, and its membership as soon as the others can spare it.
+fn leave(desired: &Desired, observed: &Observed) -> Plan<Action> {
+    let why = format!("generation {} does not name this master", desired.manifest().generation);
+    let mut plan = systemd::plan::stopped(Unit::Vrrpd, &observed.vrrp.unit, Part::Vrrp, &why)
+        .map(|action| Action::Vrrp(vrrp::Action::Unit(action)));
+    plan.extend(etcd::plan::plan(&desired.etcd(), &observed.etcd).map(Action::Etcd));
     plan
 }
 

@@ -1,15 +1,14 @@
 //! A whole run: lock, intake, converge, account. What `quorate reconcile` and its units execute.
 
-use super::Desired;
 use super::account::{Account, Follower, News};
 use super::apply::{self, Event};
 use super::attempt::{self, Ended, Try};
 use super::lock::{self, LockError};
 use super::machine::Machine;
-use super::observe::facts;
+use super::observe;
 use crate::durable::{self, DurableError};
 use crate::journal::chain;
-use crate::manifest::identity::{self, IdentityError};
+use crate::manifest::identity::IdentityError;
 use crate::manifest::intake::{Change, Class, Intake, IntakeError, Mode, Refused, intake, intake_from};
 use crate::manifest::source::Where;
 use crate::paths::Paths;
@@ -149,9 +148,7 @@ async fn pass(
         tell(Told::Blocked(&blocked));
         return account.write(Phase::NoManifest, None, News { blocked: vec![blocked], ..News::default() }).map(Some);
     };
-    let me = identity::which(manifest.get(), &facts(paths).await).map(|me| me.name.clone());
-    let desired = me.map(|me| Desired::new(manifest.clone(), &me, paths.clone()));
-    let desired = match desired {
+    let desired = match observe::desired(manifest.clone(), paths).await {
         Ok(Some(desired)) => desired,
         Ok(None) => return Ok(None),
         Err(error) => {

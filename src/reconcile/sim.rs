@@ -5,7 +5,7 @@
 use super::host::{Host, StepError};
 use super::{Action, Desired, Observed};
 use crate::etcd::cluster::{Condition, Listed, Role, View};
-use crate::etcd::genesis::{Held, Marker, Round};
+use crate::etcd::genesis::{Held, Marker, Round, Stamp};
 use crate::etcd::material::Material;
 use crate::etcd::summary::{Health, Leading, MemberSummary, Quorum, Summary};
 use crate::etcd::{self, DataDirectory, Local, LocalStatus, Places};
@@ -55,6 +55,8 @@ pub(super) struct SimHost {
     pub(super) vrrpd_runs: Option<Digest>,
     pub(super) etcd: UnitState,
     pub(super) data: DataDirectory,
+    /// How often anything was put into the data directory.
+    pub(super) touched: i64,
     pub(super) held: Held,
     pub(super) peers_agree: bool,
     pub(super) dropped_meanwhile: bool,
@@ -88,6 +90,7 @@ impl SimHost {
             vrrpd_runs: None,
             etcd: UnitState::Inactive,
             data: DataDirectory::Absent,
+            touched: 0,
             held: Held::Nothing,
             peers_agree: true,
             dropped_meanwhile: false,
@@ -126,6 +129,7 @@ impl SimHost {
                     (Unit::Etcd, Verb::Start | Verb::ResetAndStart) => {
                         self.etcd = UnitState::Active;
                         self.data = DataDirectory::HasWal;
+                        self.touched += 1;
                     }
                     other => panic!("nobody should ask for {other:?}"),
                 }
@@ -273,7 +277,7 @@ impl Host for SimHost {
             },
             etcd: etcd::Observed {
                 data: self.data.clone(),
-                stamp: None,
+                stamp: Some(Stamp { device: 1, inode: 2, modified_s: 3, modified_ns: self.touched }),
                 room: Ok(()),
                 damage: None,
                 held: self.held.clone(),
@@ -284,6 +288,8 @@ impl Host for SimHost {
                 peers: BTreeMap::new(),
                 view: self.view(desired),
                 past: etcd::highwater::Seen::default(),
+                versions: BTreeMap::new(),
+                watched: etcd::watch::Watched::default(),
                 recovery: None,
                 conditions: self.listed.iter().map(|listed| (listed.id, Condition::Healthy)).collect(),
                 places,

@@ -31,6 +31,23 @@ pub fn running(unit: Unit, state: &UnitState, part: Part, why: &str) -> Plan<Uni
     plan
 }
 
+/// The plan that ends with `unit` not running.
+pub fn stopped(unit: Unit, state: &UnitState, part: Part, why: &str) -> Plan<UnitAction> {
+    let mut plan = Plan::default();
+    match state {
+        UnitState::Active | UnitState::Changing => plan.step(UnitAction { unit, verb: Verb::Stop }, why),
+        UnitState::Missing | UnitState::Inactive | UnitState::Failed { .. } => {}
+        UnitState::Unknown { why } => plan.block(Blocked {
+            part,
+            hold: Hold::Waiting,
+            what: format!("stop {unit}"),
+            why: format!("the state of {unit} is unknown: {why}"),
+            unblock: "systemd answering on D-Bus".into(),
+        }),
+    }
+    plan
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,5 +67,22 @@ mod tests {
             assert_eq!(plan.steps.first().map(|step| step.action.verb), verb, "{state:?}");
             assert_eq!(plan.blocked.first().map(|blocked| blocked.hold), hold, "{state:?}");
         }
+    }
+
+    #[test]
+    fn what_runs_is_stopped_and_what_does_not_is_left() {
+        let table = [
+            (UnitState::Active, 1),
+            (UnitState::Changing, 1),
+            (UnitState::Inactive, 0),
+            (UnitState::Failed { result: "exit-code".into() }, 0),
+            (UnitState::Missing, 0),
+        ];
+        for (state, steps) in table {
+            let plan = stopped(Unit::Vrrpd, &state, Part::Vrrp, "it leaves");
+            assert_eq!((plan.steps.len(), plan.blocked.len()), (steps, 0), "{state:?}");
+        }
+        let unknown = stopped(Unit::Vrrpd, &UnitState::Unknown { why: "no bus".into() }, Part::Vrrp, "it leaves");
+        assert_eq!((unknown.steps.len(), unknown.blocked.len()), (0, 1));
     }
 }

@@ -22,6 +22,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 const JOB_DEADLINE: Duration = Duration::from_secs(10);
 /// TimeoutStopSec= of the unit.
 const STOP_TIMEOUT: Duration = Duration::from_secs(20);
+/// Thirty seconds in which a living master may leave by itself are one.
+const HURRY: u32 = 30;
 
 pub struct Host {
     pub desired: Desired,
@@ -29,6 +31,8 @@ pub struct Host {
     pub log: Vec<String>,
     /// Put over the rendered environment: what somebody else than quorate would write there.
     pub by_hand: Vec<(&'static str, String)>,
+    /// How fast the time runs in which quorate watches somebody stand still.
+    pub hurry: u32,
     /// The etcd of this host's image.
     pub binary: PathBuf,
     driver: Driver,
@@ -76,6 +80,7 @@ impl Host {
             paths,
             log: Vec::new(),
             by_hand: Vec::new(),
+            hurry: HURRY,
             binary: world.etcd.clone(),
             unit: None,
             ended: UnitState::Inactive,
@@ -100,8 +105,7 @@ impl Host {
             }
             // A start that failed is tried again, as reconcile's timer does.
             if plan.steps.is_empty() || matches!(self.unit_state(), UnitState::Failed { .. }) {
-                let refused = plan.steps.is_empty() && plan.blocked.iter().all(|blocked| blocked.hold == Hold::Refused);
-                if refused || Instant::now() >= until {
+                if is_refused(&plan) || Instant::now() >= until {
                     let log = std::fs::read_to_string(self.paths.state().join("etcd.log")).unwrap_or_default();
                     log.lines().rev().take(5).for_each(|line| println!("{}: etcd: {line}", self.desired.me));
                     return Ended::Blocked(plan);
@@ -111,13 +115,13 @@ impl Host {
         }
     }
 
-    /// The same, killed after `steps` steps, together with etcd: a power cut between two steps.
-    pub async fn reconcile_until_power_cut(&mut self, steps: usize, patience: Duration) -> usize {
+    /// The same, until `steps` steps are done; then `cut` strikes.
+    pub async fn reconcile_until(&mut self, cut: Cut, steps: usize, patience: Duration) -> usize {
         let until = Instant::now() + patience;
         let mut done = 0;
         while done < steps && Instant::now() < until {
             let plan = self.plan().await;
-            if plan.is_empty() {
+            if plan.is_empty() || is_refused(&plan) {
                 break;
             }
             for step in plan.steps.iter().take(steps - done) {
@@ -130,14 +134,39 @@ impl Host {
                 sleep(LOOK_AGAIN).await;
             }
         }
-        println!("{}: power cut after {done} steps", self.desired.me);
-        self.crash();
+        println!("{}: {cut:?} after {done} steps", self.desired.me);
+        match cut {
+            Cut::Power => self.crash(),
+            Cut::Etcd if self.unit.is_some() => self.kill_etcd(),
+            Cut::Etcd => {}
+            Cut::Quorate => self.restart_quorate(),
+        }
         done
+    }
+
+    /// The same, until the host runs as a learner whose vote would be asked for next.
+    pub async fn reconcile_to_learner(&mut self, patience: Duration) {
+        let until = Instant::now() + patience;
+        loop {
+            assert!(Instant::now() < until, "{} never became a learner", self.desired.me);
+            let plan = self.plan().await;
+            if plan.steps.iter().any(|step| matches!(step.action, Action::Promote { .. })) {
+                return;
+            }
+            for step in &plan.steps {
+                if self.execute(&step.action, until).await.is_err() {
+                    break;
+                }
+            }
+            sleep(LOOK_AGAIN).await;
+        }
     }
 
     pub async fn observe(&mut self) -> Observed {
         let unit = self.unit_state();
-        self.driver.observe(&self.desired, unit).await
+        let mut seen = self.driver.observe(&self.desired, unit).await;
+        seen.watched.still.values_mut().for_each(|still| *still *= self.hurry);
+        seen
     }
 
     pub async fn plan(&mut self) -> Plan<Action> {
@@ -286,6 +315,22 @@ impl Host {
             let _heard = timeout(Duration::from_millis(100), process.notify.readable()).await;
         }
     }
+}
+
+/// What is killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cut {
+    /// Everything, and /run with it.
+    Power,
+    /// SIGKILL to etcd.
+    Etcd,
+    /// SIGKILL to quorate; etcd goes on.
+    Quorate,
+}
+
+/// Nothing to do, and nothing that ends by itself.
+fn is_refused(plan: &Plan<Action>) -> bool {
+    plan.steps.is_empty() && plan.blocked.iter().all(|blocked| blocked.hold == Hold::Refused)
 }
 
 impl Process {

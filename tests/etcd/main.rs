@@ -5,14 +5,18 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods, reason = "tests")]
 
+mod care;
 mod entries;
 mod faults;
 mod genesis;
 mod host;
 mod killed;
+mod leave;
 mod membership;
 mod recovery;
 mod rollback;
 mod storage;
+mod stuck;
+mod versions;
 mod world;
 mod writer;

@@ -24,16 +24,19 @@ fn fault_09_an_empty_master_joins_as_a_learner_and_is_promoted_once() {
     with_etcd(NEWEST, |world| async move {
         let mut hosts = hosts(&world, &[1, 2]);
         converge(&mut hosts).await;
-        accept(&world, &mut hosts, &[1, 2, 3], 2);
-        let mut third = hosts.pop().unwrap();
-        let ended = third.reconcile(PATIENCE).await;
-        assert!(matches!(ended, Ended::Converged), "{ended:?}");
-        let joined = third.log.iter().filter(|line| line.contains("learner") || line.contains("a voter"));
-        assert_eq!(joined.count(), 2, "added once and promoted once: {:?}", third.log);
-        hosts.push(third);
-        assert_one_cluster(&mut hosts).await;
-        let view = hosts[0].observe().await.view.unwrap();
-        assert!(view.members.iter().all(|member| member.role == Role::Voter));
+        while_writing(&world, &[1, 2], async {
+            accept(&world, &mut hosts, &[1, 2, 3], 2);
+            let mut third = hosts.pop().unwrap();
+            let ended = third.reconcile(PATIENCE).await;
+            assert!(matches!(ended, Ended::Converged), "{ended:?}");
+            let joined = third.log.iter().filter(|line| line.contains("learner") || line.contains("a voter"));
+            assert_eq!(joined.count(), 2, "added once and promoted once: {:?}", third.log);
+            hosts.push(third);
+            assert_one_cluster(&mut hosts).await;
+            let view = hosts[0].observe().await.view.unwrap();
+            assert!(view.members.iter().all(|member| member.role == Role::Voter));
+        })
+        .await;
     });
 }
 
@@ -139,13 +142,16 @@ fn a_master_with_the_older_manifest_does_not_put_itself_back() {
     with_etcd(NEWEST, |world| async move {
         let mut hosts = hosts(&world, &[1, 2, 3]);
         converge(&mut hosts).await;
-        accept(&world, &mut hosts, &[1, 2, 4], 2);
-        let mut old = hosts.remove(2);
-        converge(&mut hosts).await;
-        old.wipe();
-        let ended = old.reconcile(Duration::from_secs(3)).await;
-        assert!(matches!(ended, Ended::Blocked(_)), "{ended:?}");
-        assert!(!old.log.iter().any(|line| line.contains("learner")), "{:?}", old.log);
-        assert_one_cluster(&mut hosts).await;
+        while_writing(&world, &[1, 2], async {
+            accept(&world, &mut hosts, &[1, 2, 4], 2);
+            let mut old = hosts.remove(2);
+            converge(&mut hosts).await;
+            old.wipe();
+            let ended = old.reconcile(Duration::from_secs(3)).await;
+            assert!(matches!(ended, Ended::Blocked(_)), "{ended:?}");
+            assert!(!old.log.iter().any(|line| line.contains("learner")), "{:?}", old.log);
+            assert_one_cluster(&mut hosts).await;
+        })
+        .await;
     });
 }

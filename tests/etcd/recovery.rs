@@ -1,7 +1,7 @@
 //! A quorum lost for good, recovered by a directive: with everything that must come along, once, and cut off anywhere.
 
 use crate::genesis::{PATIENCE, converge, hosts};
-use crate::host::{Ended, Host};
+use crate::host::{Cut, Ended, Host};
 use crate::world::{NEWEST, World, address, name, with_etcd};
 use crate::writer;
 use etcd_client::GetOptions;
@@ -259,7 +259,7 @@ fn a_recovery_cut_off_after_any_step_is_finished_by_the_next_run() {
             std::fs::remove_dir_all(&disk).unwrap();
             copy(&kept, &disk);
             host.log.clear();
-            let done = host.reconcile_until_power_cut(cut, PATIENCE).await;
+            let done = host.reconcile_until(Cut::Power, cut, PATIENCE).await;
             if !matches!(marker::read(&host.paths), Held::Marker(Marker::Formed { etcd, .. }) if etcd != lost) {
                 // What a run leaves that was killed in the middle of restoring.
                 let left = host.paths.etcd_data().join("restoring-0123-7");

@@ -14,6 +14,8 @@ use std::process::{Command, Stdio};
 /// The newest packaged etcd; the one that the demo uses.
 pub const NEWEST: &str = "forky";
 
+const STACK_BYTES: usize = 32 << 20;
+
 /// The etcd binary of one Debian suite, installed into the cache if need be; or why there is none.
 pub fn etcd(suite: &str) -> Result<PathBuf, String> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/etcd/install.sh");
@@ -27,17 +29,26 @@ pub fn etcd(suite: &str) -> Result<PathBuf, String> {
 
 /// Runs `test` in a network namespace of this thread's own, with the etcd of `suite`. Prints SKIPPED and why when
 /// that cannot be had.
-pub fn with_etcd<F: Future<Output = ()>>(suite: &str, test: impl FnOnce(World) -> F) {
+pub fn with_etcd<F: Future<Output = ()>>(suite: &str, test: impl FnOnce(World) -> F + Send) {
     let binary = match etcd(suite) {
         Ok(binary) => binary,
         Err(why) => return println!("SKIPPED: {why}"),
     };
-    if let Err(errno) = nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET) {
-        return println!("SKIPPED: no network namespace of its own (root is needed): {errno}");
-    }
-    assert!(Command::new("ip").args(["link", "set", "lo", "up"]).status().unwrap().success());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(test(World::new(binary)));
+    let inside = || {
+        if let Err(errno) = nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET) {
+            return println!("SKIPPED: no network namespace of its own (root is needed): {errno}");
+        }
+        assert!(Command::new("ip").args(["link", "set", "lo", "up"]).status().unwrap().success());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(test(World::new(binary)));
+    };
+    // A scenario is one future, large without optimisation.
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, inside).unwrap();
+        if let Err(panic) = thread.join() {
+            std::panic::resume_unwind(panic);
+        }
+    });
 }
 
 /// Gives this thread, and what it starts from now on, mounts of its own.

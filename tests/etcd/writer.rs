@@ -6,6 +6,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
+use tokio::net::TcpStream;
 use tokio::task::{JoinHandle, LocalSet};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -25,55 +26,99 @@ pub async fn client(world: &World, master: u8) -> Client {
     Client::connect([url], Some(ConnectOptions::new().with_tls(tls))).await.unwrap()
 }
 
-/// Writes in the background of `during`, then reads back every acknowledged write.
+/// Writes in the background of `during`, then reads back every acknowledged write. `masters` are those that write and
+/// read; the longest gap between two acknowledged writes is printed.
 pub async fn while_writing<T>(world: &World, masters: &[u8], during: impl Future<Output = T>) -> T {
-    let mut clients = Vec::new();
-    for master in masters {
-        clients.push(client(world, *master).await);
-    }
-    let acknowledged = Rc::new(RefCell::new(BTreeSet::new()));
-    let gap = Rc::new(RefCell::new(Duration::ZERO));
-    let set = LocalSet::new();
-    let writer: JoinHandle<()> = {
-        let (clients, acknowledged, gap) = (clients.clone(), acknowledged.clone(), gap.clone());
-        set.spawn_local(async move {
-            let mut last = Instant::now();
-            for number in 0_u64.. {
-                let mut client = clients[usize::try_from(number).unwrap() % clients.len()].clone();
-                let write = client.put(format!("written/{number:08}"), number.to_string(), None);
-                if let Ok(Ok(_)) = timeout(ATTEMPT, write).await {
-                    acknowledged.borrow_mut().insert(number);
-                    let now = Instant::now();
-                    let longest = (*gap.borrow()).max(now - last);
-                    *gap.borrow_mut() = longest;
-                    last = now;
-                }
-                sleep(Duration::from_millis(5)).await;
-            }
-        })
-    };
-    let result = set.run_until(during).await;
-    writer.abort();
-    let mut lost = BTreeSet::new();
-    for (at, client) in clients.iter().enumerate() {
-        let range = GetOptions::new().with_prefix().with_keys_only().with_limit(0);
-        let mut client = client.clone();
-        let Ok(Ok(found)) = timeout(Duration::from_secs(5), client.get("written/", Some(range))).await else {
-            continue;
-        };
-        let found: BTreeSet<u64> =
-            found.kvs().iter().map(|pair| pair.key_str().unwrap()["written/".len()..].parse().unwrap()).collect();
-        lost = acknowledged.borrow().difference(&found).copied().collect();
-        println!(
-            "{} acknowledged writes, {} lost as {} reads them, longest gap {:?}",
-            acknowledged.borrow().len(),
-            lost.len(),
-            name(masters[at]),
-            gap.borrow()
-        );
-        break;
-    }
-    assert!(!acknowledged.borrow().is_empty(), "the writer never got through");
-    assert!(lost.is_empty(), "acknowledged and lost: {lost:?}");
-    result
+    measured(world, masters, during).await.0
 }
+
+/// The same, with the longest time in which no write was acknowledged, from the first one on.
+pub async fn measured<T>(world: &World, masters: &[u8], during: impl Future<Output = T>) -> (T, Duration) {
+    let account = Rc::new(RefCell::new(Account::default()));
+    let set = LocalSet::new();
+    let mut writers = Vec::new();
+    for master in masters {
+        writers.push((*master, client(world, *master).await));
+    }
+    let writer: JoinHandle<()> = set.spawn_local(write(writers.clone(), account.clone()));
+    let result = set.run_until(during).await;
+    // What was short is over before the first write.
+    let first = async {
+        while account.borrow().acknowledged.is_empty() {
+            sleep(PAUSE).await;
+        }
+    };
+    let _late = timeout(Duration::from_secs(10), set.run_until(first)).await;
+    writer.abort();
+    let _stopped = set.run_until(writer).await;
+    let Account { acknowledged, longest, .. } = account.take();
+    assert!(!acknowledged.is_empty(), "the writer never got through");
+    let (reader, found) = read_back(&mut writers).await;
+    let lost: Vec<_> = acknowledged.difference(&found).collect();
+    let (count, reader) = (acknowledged.len(), name(reader));
+    println!("{count} acknowledged writes, {} lost as {reader} reads them, longest gap {longest:?}", lost.len());
+    assert!(lost.is_empty(), "acknowledged and lost: {lost:?}");
+    (result, longest)
+}
+
+#[derive(Default)]
+struct Account {
+    acknowledged: BTreeSet<u64>,
+    longest: Duration,
+    last: Option<Instant>,
+}
+
+/// Stays with an endpoint as long as it acknowledges.
+async fn write(writers: Vec<(u8, Client)>, account: Rc<RefCell<Account>>) {
+    let mut turn = 0;
+    for number in 0_u64.. {
+        let (master, mut client) = writers[turn % writers.len()].clone();
+        let attempt = async {
+            // The library would retry in silence what nobody listens to.
+            TcpStream::connect((address(master), 2379)).await.ok()?;
+            client.put(format!("written/{number:08}"), number.to_string(), None).await.ok()
+        };
+        if let Ok(Some(_)) = timeout(ATTEMPT, attempt).await {
+            let mut account = account.borrow_mut();
+            account.acknowledged.insert(number);
+            let now = Instant::now();
+            account.longest = account.longest.max(account.last.map_or(Duration::ZERO, |last| now - last));
+            account.last = Some(now);
+        } else {
+            turn += 1;
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+/// What the first master that reads with quorum has.
+async fn read_back(readers: &mut [(u8, Client)]) -> (u8, BTreeSet<u64>) {
+    for _ in 0..READ_ATTEMPTS {
+        for (master, client) in &mut *readers {
+            let range = GetOptions::new().with_prefix().with_keys_only().with_limit(0);
+            let read = timeout(Duration::from_secs(2), client.get("written/", Some(range))).await;
+            if let Ok(Ok(found)) = read {
+                let number = |key: &str| key["written/".len()..].parse().unwrap();
+                return (*master, found.kvs().iter().map(|pair| number(pair.key_str().unwrap())).collect());
+            }
+        }
+        sleep(Duration::from_millis(200)).await;
+    }
+    panic!("nobody reads back what was acknowledged");
+}
+
+/// Tries for `time` and hopes that nobody says yes: there is no quorum, so whoever acknowledges is another cluster.
+pub async fn assert_no_write_is_acknowledged(world: &World, masters: &[u8], time: Duration) {
+    let account = Rc::new(RefCell::new(Account::default()));
+    let mut writers = Vec::new();
+    for master in masters {
+        writers.push((*master, client(world, *master).await));
+    }
+    let _until_then = timeout(time, write(writers, account.clone())).await;
+    assert!(account.borrow().acknowledged.is_empty(), "a write was acknowledged without a quorum");
+}
+
+/// Between two writes of the writer.
+const PAUSE: Duration = Duration::from_millis(5);
+/// An election may be under way when the reading begins.
+const READ_ATTEMPTS: usize = 30;

@@ -51,6 +51,11 @@ fn healthy(numbers: &[u8]) -> BTreeMap<u64, Condition> {
     numbers.iter().map(|number| (u64::from(*number), Condition::Healthy)).collect()
 }
 
+/// Everybody has had the time to leave by himself, and no learner is stuck yet.
+fn long() -> Watched {
+    Watched { still: (1..=9).map(|id| (id, LEAVE_WITHIN)).collect(), ..Watched::default() }
+}
+
 fn hold(due: &Due) -> Option<Hold> {
     match due {
         Due::Blocked(blocked) => Some(blocked.hold),
@@ -72,16 +77,20 @@ fn fault_12_the_url_says_whose_entry_it_is_and_the_name_may_not_contradict() {
 #[test]
 fn a_list_as_in_the_manifest_asks_for_nothing() {
     let members = view([voter(1), voter(2), voter(3)]);
-    assert_eq!(due(&desired(1, &[1, 2, 3]), &members, &healthy(&[1, 2, 3])), Due::Nothing);
-    assert_eq!(due(&desired(1, &[1, 2, 3, 4]), &members, &healthy(&[1, 2, 3])), Due::Nothing, "m4 adds itself");
+    assert_eq!(due(&desired(1, &[1, 2, 3]), &members, &healthy(&[1, 2, 3]), &long()), Due::Nothing);
+    assert_eq!(
+        due(&desired(1, &[1, 2, 3, 4]), &members, &healthy(&[1, 2, 3]), &long()),
+        Due::Nothing,
+        "m4 adds itself"
+    );
 }
 
 #[test]
 fn a_replaced_master_is_removed_by_the_first_healthy_one_whether_it_lives_or_not() {
     let members = view([voter(1), voter(2), voter(3)]);
     for alive in [&[1, 2, 3][..], &[1, 2]] {
-        assert_eq!(due(&desired(1, &[1, 2, 4]), &members, &healthy(alive)), Due::Remove(voter(3)));
-        assert_eq!(hold(&due(&desired(2, &[1, 2, 4]), &members, &healthy(alive))), Some(Hold::Waiting));
+        assert_eq!(due(&desired(1, &[1, 2, 4]), &members, &healthy(alive), &long()), Due::Remove(voter(3)));
+        assert_eq!(hold(&due(&desired(2, &[1, 2, 4]), &members, &healthy(alive), &long())), Some(Hold::Waiting));
     }
 }
 
@@ -89,31 +98,39 @@ fn a_replaced_master_is_removed_by_the_first_healthy_one_whether_it_lives_or_not
 fn five_shrink_to_three_dead_members_first() {
     let members = view([voter(1), voter(2), voter(3), voter(4), voter(5)]);
     let wanted = desired(1, &[1, 2, 3]);
-    assert_eq!(due(&wanted, &members, &healthy(&[1, 2, 3, 4])), Due::Remove(voter(5)));
-    assert_eq!(due(&wanted, &members, &healthy(&[1, 2, 3, 5])), Due::Remove(voter(4)));
-    assert_eq!(due(&wanted, &members, &healthy(&[1, 2, 3])), Due::Remove(voter(4)), "both dead, one at a time");
+    assert_eq!(due(&wanted, &members, &healthy(&[1, 2, 3, 4]), &long()), Due::Remove(voter(5)));
+    assert_eq!(due(&wanted, &members, &healthy(&[1, 2, 3, 5]), &long()), Due::Remove(voter(4)));
+    assert_eq!(
+        due(&wanted, &members, &healthy(&[1, 2, 3]), &long()),
+        Due::Remove(voter(4)),
+        "both dead, one at a time"
+    );
 }
 
 #[test]
 fn an_orphan_learner_goes_first() {
     let orphan = Listed { name: String::new(), client_urls: Vec::new(), role: Role::Learner, ..voter(9) };
     let members = view([voter(1), voter(2), voter(3), orphan.clone()]);
-    assert_eq!(due(&desired(1, &[1, 2, 4]), &members, &healthy(&[1, 2, 3])), Due::Remove(orphan.clone()));
-    assert_eq!(due(&desired(1, &[1, 2, 3]), &members, &healthy(&[1, 2])), Due::Remove(orphan), "whoever is down");
+    assert_eq!(due(&desired(1, &[1, 2, 4]), &members, &healthy(&[1, 2, 3]), &long()), Due::Remove(orphan.clone()));
+    assert_eq!(
+        due(&desired(1, &[1, 2, 3]), &members, &healthy(&[1, 2]), &long()),
+        Due::Remove(orphan),
+        "whoever is down"
+    );
 }
 
 #[test]
 fn fault_16_the_next_master_is_replaced_only_after_the_first_replacement_votes() {
     let learning = Listed { role: Role::Learner, ..voter(4) };
     let members = view([voter(1), voter(2), voter(3), learning]);
-    let due = due(&desired(1, &[1, 2, 4]), &members, &healthy(&[1, 2, 3, 4]));
+    let due = due(&desired(1, &[1, 2, 4]), &members, &healthy(&[1, 2, 3, 4]), &long());
     assert_eq!(hold(&due), Some(Hold::Waiting));
 }
 
 #[test]
 fn nobody_is_removed_while_a_listed_master_is_down() {
     let members = view([voter(1), voter(2), voter(3), voter(4), voter(5)]);
-    let down = due(&desired(1, &[1, 2, 3]), &members, &healthy(&[1, 2, 4, 5]));
+    let down = due(&desired(1, &[1, 2, 3]), &members, &healthy(&[1, 2, 4, 5]), &long());
     assert_eq!(hold(&down), Some(Hold::Waiting), "m3 may be rebooting (fault 25)");
 }
 
@@ -140,6 +157,32 @@ fn no_removal_and_no_addition_without_the_quorum_to_carry_it() {
 #[test]
 fn an_older_manifest_changes_nothing() {
     let members = View { generation: Some(Generation(3)), ..view([voter(1), voter(2), voter(3)]) };
-    assert_eq!(hold(&due(&desired(1, &[1, 2, 4]), &members, &healthy(&[1, 2, 3]))), Some(Hold::Waiting));
+    assert_eq!(hold(&due(&desired(1, &[1, 2, 4]), &members, &healthy(&[1, 2, 3]), &long())), Some(Hold::Waiting));
     assert!(addition(&desired(4, &[1, 2, 4]), &members, &healthy(&[1, 2, 3])).is_err());
+}
+
+#[test]
+fn a_living_member_of_no_manifest_gets_time_to_leave_and_a_dead_one_does_not() {
+    let members = view([voter(1), voter(2), voter(3)]);
+    let wanted = desired(1, &[1, 2, 4]);
+    let alive = due(&wanted, &members, &healthy(&[1, 2, 3]), &Watched::default());
+    assert!(matches!(&alive, Due::Blocked(blocked) if blocked.unblock == "it leaving by itself"), "{alive:?}");
+    assert_eq!(due(&wanted, &members, &healthy(&[1, 2]), &Watched::default()), Due::Remove(voter(3)));
+}
+
+#[test]
+fn a_stuck_learner_is_evicted_by_one_master_when_its_own_host_does_not_answer() {
+    let learner = Listed { role: Role::Learner, ..voter(3) };
+    let members = view([voter(1), voter(2), learner.clone()]);
+    let watched = |still, answering: &[u8]| Watched {
+        still: [(3, still)].into(),
+        applied: [(1, 1000), (3, 7)].into(),
+        answering: answering.iter().map(|number| name(*number)).collect(),
+    };
+    let due = |me, watched: &Watched| due(&desired(me, &[1, 2, 3]), &members, &healthy(&[1, 2]), watched);
+    assert_eq!(due(1, &watched(LEAVE_WITHIN, &[])), Due::Nothing, "a joining one is nobody's business");
+    assert_eq!(due(1, &watched(EVICT_AFTER, &[])), Due::Evict { entry: learner, applied: Some(7) });
+    assert_eq!(hold(&due(2, &watched(EVICT_AFTER, &[]))), Some(Hold::Waiting), "it is the turn of m1");
+    assert_eq!(hold(&due(1, &watched(EVICT_AFTER, &[3]))), Some(Hold::Waiting), "its master can help itself");
+    assert_eq!(due(3, &watched(EVICT_AFTER, &[])), Due::Nothing, "its own learner is the plan's row");
 }

@@ -1,6 +1,11 @@
+mod leave;
+mod running;
+mod trouble;
+
 use super::*;
-use crate::etcd::cluster::{Condition, Listed, PeerSeen, View};
+use crate::etcd::cluster::{Condition, Listed, PeerSeen};
 use crate::etcd::genesis::{Nonce, Round, Stamp};
+use crate::etcd::watch::Watched;
 use crate::etcd::{Places, client_url, peer_url};
 use crate::file::ObservedFile;
 use crate::ident::{Digest, Generation, NodeName};
@@ -129,6 +134,8 @@ pub(in crate::etcd) fn fresh() -> Observed {
         view: None,
         conditions: [1, 2].map(|id| (id, Condition::Healthy)).into(),
         past: highwater::Seen::default(),
+        versions: BTreeMap::new(),
+        watched: Watched::default(),
         recovery: None,
         places: Places { run: "/run/quorate/etcd".into(), data: "/var/lib/etcd".into() },
     }
@@ -177,6 +184,7 @@ pub(in crate::etcd) fn outline(desired: &Desired, seen: &Observed) -> String {
             Action::Promote { .. } => "promote",
             Action::RecordFormed { .. } => "record",
             Action::RemoveMember { .. } => "remove",
+            Action::EvictLearner { .. } => "evict",
             Action::ArchiveData { .. } => "archive",
             Action::WriteMarker { marker: Marker::Removed { .. } } => "removed",
             Action::WriteMarker { marker: Marker::Recovering { .. } } => "aside",
@@ -387,144 +395,4 @@ fn the_data_of_a_membership_that_ended_is_put_aside() {
     let other = gone.map(|view| View { cluster: 0xbad, ..view });
     let seen = Observed { data: DataDirectory::HasWal, held: formed(), unit: failed, view: other, ..fresh() };
     assert!(!outline(&desired(), &seen).contains("archive"), "another cluster says nothing about this data");
-}
-
-#[test]
-fn a_member_with_an_alarm_is_not_healthy() {
-    let Local::Answers(status) = answers(Role::Voter) else { panic!() };
-    let local = Local::Answers(LocalStatus { alarms: vec!["alarm:NOSPACE".into()], ..status });
-    assert_eq!(outline(&desired(), &Observed { local, ..healthy() }), "REFUSE");
-}
-
-#[test]
-fn the_lowest_named_healthy_master_removes_what_no_manifest_names() {
-    let shrunk = |me: u8| Desired {
-        me: name(me),
-        address: address(me),
-        members: [1, 3].map(|number| (name(number), address(number))).into(),
-        ..desired()
-    };
-    let mut seen = healthy();
-    seen.files.clear();
-    seen.conditions = [1, 2, 3].map(|id| (id, Condition::Healthy)).into();
-    let outline = |seen: &Observed| outline(&shrunk(3), seen).replace("env", "").trim().to_owned();
-    assert_eq!(outline(&seen), "WAIT", "it is the turn of m1");
-    seen.conditions.insert(1, Condition::Unhealthy { why: "does not answer".into() });
-    assert_eq!(outline(&seen), "WAIT", "m1 is listed and down: nobody is removed meanwhile (M4)");
-}
-
-#[test]
-fn a_running_member_is_promoted_then_recorded() {
-    let learner = Listed { role: Role::Learner, ..voter(3) };
-    let seen = Observed {
-        held: joining(),
-        local: answers(Role::Learner),
-        view: view([voter(1), voter(2), learner]),
-        ..healthy()
-    };
-    assert_eq!(outline(&desired(), &seen), "promote");
-    for held in [joining(), executed()] {
-        assert_eq!(outline(&desired(), &Observed { held, ..healthy() }), "record");
-    }
-}
-
-#[test]
-fn a_new_cluster_is_waited_for_with_the_agent_listening() {
-    for unit in [UnitState::Changing, UnitState::Active] {
-        let seen = Observed { held: executed(), unit, view: None, ..healthy() };
-        assert_eq!(outline(&desired(), &seen), "await");
-    }
-    let seen = Observed { unit: UnitState::Changing, view: None, ..healthy() };
-    assert_eq!(outline(&desired(), &seen), "WAIT", "a formed cluster needs no agent");
-}
-
-#[test]
-fn a_running_member_without_quorum_or_answer_waits() {
-    assert_eq!(outline(&desired(), &Observed { view: None, ..healthy() }), "WAIT");
-    let silent = Local::Silent { why: "timed out".into() };
-    assert_eq!(outline(&desired(), &Observed { local: silent, ..healthy() }), "WAIT");
-}
-
-#[test]
-fn a_running_member_of_another_cluster_is_refused() {
-    let Local::Answers(status) = answers(Role::Voter) else { panic!() };
-    let local = Local::Answers(LocalStatus { member: 9, ..status });
-    assert_eq!(outline(&desired(), &Observed { local, ..healthy() }), "REFUSE", "another member than the marker's");
-    let other = View { cluster: 0xbad, ..view([voter(1), voter(2), voter(3)]).unwrap() };
-    assert_eq!(outline(&desired(), &Observed { view: Some(other), ..healthy() }), "REFUSE");
-    let Local::Answers(status) = answers(Role::Voter) else { panic!() };
-    let local = Local::Answers(LocalStatus { cluster: 0xbad, ..status });
-    assert_eq!(outline(&desired(), &Observed { local, ..healthy() }), "REFUSE");
-}
-
-#[test]
-fn new_stays_in_the_environment_only_until_there_is_a_log() {
-    let mut seen = healthy();
-    let new = environment(&name(3), address(3), &seen.places, &Start::New(round()));
-    seen.files.insert(new.path.clone(), ObservedFile::Present { digest: new.digest(), mode: new.mode });
-    assert_eq!(outline(&desired(), &seen), "env");
-}
-
-#[test]
-fn fault_19_a_damaged_log_is_replaced_by_its_own_master_with_the_others_quorum_and_kept_otherwise() {
-    let torn = |held: Held, view| Observed {
-        data: DataDirectory::HasWal,
-        damage: Some(Damage { segment: "0.wal".into(), offset: 64, why: "a checksum".into() }),
-        unit: UnitState::Failed { result: "exit-code".into() },
-        held,
-        view,
-        ..fresh()
-    };
-    let all = || view([voter(1), voter(2), voter(3)]);
-    for held in [formed(), joining()] {
-        assert_eq!(outline(&desired(), &torn(held.clone(), all())), "removed archive");
-        assert_eq!(outline(&desired(), &torn(held.clone(), None)), "WAIT", "no quorum: it may be the last copy");
-        let mut down = torn(held.clone(), all());
-        down.conditions.insert(2, Condition::Unhealthy { why: "does not answer".into() });
-        assert_eq!(outline(&desired(), &down), "WAIT", "two voters of three are needed without it");
-        let other = all().map(|view| View { cluster: 0xbad, ..view });
-        assert_eq!(outline(&desired(), &torn(held.clone(), other)), "REFUSE");
-    }
-    assert_eq!(outline(&desired(), &torn(executed(), all())), "REFUSE", "whose member it was is not certain");
-}
-
-#[test]
-fn fault_26_a_partition_without_room_begins_no_membership_and_an_existing_one_is_started() {
-    let full = |seen: Observed| Observed { room: Err("5 MiB free".into()), ..seen };
-    for held in [Held::Nothing, committed(), formed()] {
-        let seen = Observed { held, view: view([voter(1), voter(2)]), ..fresh() };
-        assert_eq!(outline(&desired(), &full(seen)), "REFUSE");
-    }
-    let existing = Observed { data: DataDirectory::HasWal, held: formed(), ..fresh() };
-    assert_eq!(outline(&desired(), &full(existing)), "env start");
-}
-
-#[test]
-fn fault_05_data_that_went_back_in_time_is_not_started() {
-    let past = |member, last| highwater::Seen {
-        mark: Some(highwater::Mark { cluster: ETCD, member: 3, term: 2, applied: 100 }),
-        log: Some(highwater::log::Log { cluster: ETCD, member, term: 2, commit: last, last }),
-    };
-    for held in [formed(), joining()] {
-        for unit in [UnitState::Inactive, UnitState::Failed { result: "exit-code".into() }] {
-            let seen = |past, view| Observed {
-                data: DataDirectory::HasWal,
-                held: held.clone(),
-                unit: unit.clone(),
-                past,
-                view,
-                ..fresh()
-            };
-            assert_eq!(outline(&desired(), &seen(past(3, 100), None)), "env start");
-            assert_eq!(outline(&desired(), &seen(past(3, 99), None)), "WAIT", "a majority may rest on what it forgot");
-            let others = || view([voter(1), voter(2), voter(3)]);
-            assert_eq!(outline(&desired(), &seen(past(3, 99), others())), "removed archive", "then it rejoins");
-            let mark = past(3, 0).mark.unwrap();
-            let remembers = others().map(|view| View { marks: [(name(3), mark)].into(), ..view });
-            let forgot = highwater::Seen { mark: None, ..past(3, 99) };
-            assert_eq!(outline(&desired(), &seen(forgot, remembers)), "removed archive", "its mark went back as well");
-            assert_eq!(outline(&desired(), &seen(past(4, 200), None)), "REFUSE", "another member's data");
-            assert_eq!(outline(&desired(), &seen(past(4, 200), others())), "REFUSE", "and it is kept");
-        }
-    }
 }

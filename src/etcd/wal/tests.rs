@@ -37,10 +37,10 @@ fn frame(kind: u8, crc: u32, data: Option<&[u8]>) -> Vec<u8> {
 
 fn write_varint(bytes: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
-        bytes.push(value as u8 | 0x80);
+        bytes.push(value.to_le_bytes()[0] | 0x80);
         value >>= 7;
     }
-    bytes.push(value as u8);
+    bytes.push(value.to_le_bytes()[0]);
 }
 
 fn examine(log: &[(String, Vec<u8>)]) -> Result<(), Damage> {

@@ -186,7 +186,7 @@ impl Master {
             DropPlace::Run => "run/quorate",
             DropPlace::Etc => "etc/quorate",
         };
-        let beside = PathBuf::from(format!("/proc/{}/root", self.leader()?)).join(beside);
+        let beside = self.root()?.join(beside);
         let new = |name: &str| beside.join(format!(".{name}.new"));
         for (name, bytes) in files {
             fs::write(new(name), bytes).with_context(|| format!("cannot write beside the drop of {}", self.name))?;
@@ -197,9 +197,14 @@ impl Master {
         Ok(())
     }
 
+    /// Its whole file system, seen from the lab, as long as it is on.
+    pub fn root(&self) -> anyhow::Result<PathBuf> {
+        Ok(PathBuf::from(format!("/proc/{}/root", self.leader()?)))
+    }
+
     /// Writes a file of root's inside.
     pub fn put_file(&self, path: &str, bytes: &[u8]) -> anyhow::Result<()> {
-        let place = format!("/proc/{}/root{path}", self.leader()?);
+        let place = self.root()?.join(path.trim_start_matches('/'));
         fs::write(place, bytes).with_context(|| format!("cannot write '{path}' on {}", self.name))
     }
 

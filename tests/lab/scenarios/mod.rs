@@ -4,6 +4,7 @@ mod boot;
 mod builders;
 mod converge;
 mod faults;
+mod leave;
 mod oncall;
 mod progress;
 mod recovery;
@@ -39,6 +40,7 @@ pub const SCENARIOS: &[Named<Lab>] = scenarios![
     faults::a_second_reconcile_waits_for_the_first,
     faults::a_refused_drop_changes_nothing_and_is_reported,
     faults::a_manifest_that_does_not_fit_the_host_is_refused_and_the_vip_stays,
+    leave::an_active_master_that_is_named_no_more_gives_the_vip_up_and_leaves,
     recovery::two_destroyed_masters_are_recovered_from_the_third_by_a_signed_directive,
     faults::reconcile_killed_again_and_again_converges_in_the_end,
     trial::a_manifest_on_trial_is_kept_only_when_it_proves_good,
