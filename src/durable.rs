@@ -20,7 +20,8 @@ pub struct DurableError {
     source: io::Error,
 }
 
-fn failed(attempt: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DurableError {
+/// The error of an `attempt` at `path`, for who does more to files than this module.
+pub fn failed(attempt: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DurableError + use<> {
     let path = path.to_owned();
     move |source| DurableError { attempt, path, source }
 }

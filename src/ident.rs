@@ -120,7 +120,7 @@ fn is_machine_id(text: &str) -> bool {
 }
 
 /// Orders the manifests of one cluster; it only ever grows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Generation(pub u64);
 

@@ -10,7 +10,7 @@
 //! | 3 shells | [`reconcile`], [`vrrp::driver`] | drive decisions against the world |
 //! | 2 drivers | files named for the world they touch (`kernel`, `bus`, `client`, `store`, `socket`, …) | I/O, nothing to decide |
 //! | 1 decisions | every other file | pure: values and time in, values out |
-//! | 0 words | [`ident`], [`plan`], [`file`], [`paths`], [`message`] | name things |
+//! | 0 words | [`ident`], [`plan`], [`file`], [`paths`], [`message`], [`version`] | name things |
 //!
 //! Invariants that hold everywhere:
 //! - Only a [`trust::Verified`] manifest can become a desired state.
@@ -37,5 +37,6 @@ pub mod report;
 pub mod status;
 pub mod systemd;
 pub mod trust;
+pub mod version;
 pub mod vrrp;
 pub mod yaml;

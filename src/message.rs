@@ -24,6 +24,8 @@ pub enum Message {
     Converged,
     /// Worth knowing; nobody has to act.
     Note,
+    /// A manifest on trial is not kept.
+    TakenBack,
     /// This host's part in the virtual router changed.
     RouterMoved,
     /// The VRRP daemon died holding the VIP, and its unit took the address off.
@@ -32,7 +34,7 @@ pub enum Message {
 
 impl Message {
     /// Every kind.
-    pub const ALL: [Message; 10] = [
+    pub const ALL: [Message; 11] = [
         Message::Accepted,
         Message::DropRefused,
         Message::Done,
@@ -41,6 +43,7 @@ impl Message {
         Message::Waiting,
         Message::Converged,
         Message::Note,
+        Message::TakenBack,
         Message::RouterMoved,
         Message::AddressReleased,
     ];
@@ -56,6 +59,7 @@ impl Message {
             Message::Waiting => "f228fdac356a4262813b92a28ef557b3",
             Message::Converged => "bae70b6e6e4447f19ec5fbd478f90738",
             Message::Note => "229772cfcac94186890aad5e306dea48",
+            Message::TakenBack => "f2b7862b527e490dac2bc44539a6a18e",
             Message::RouterMoved => "8e9902518a4d44c0a677a4cf8b7970a1",
             Message::AddressReleased => "56ac3c6c59514dff85660c69c015157f",
         }
@@ -73,6 +77,7 @@ impl fmt::Display for Message {
             Message::Waiting => "waiting",
             Message::Converged => "converged",
             Message::Note => "note",
+            Message::TakenBack => "reverted",
             Message::RouterMoved => "moved",
             Message::AddressReleased => "released",
         })

@@ -31,6 +31,11 @@ impl Paths {
         Self { root: root.as_ref().to_owned() }
     }
 
+    /// Where an absolute path of the host lies.
+    pub fn at(&self, absolute: &Path) -> PathBuf {
+        self.root.join(absolute.strip_prefix("/").unwrap_or(absolute))
+    }
+
     /// The directories where a manifest may be dropped, highest precedence first. Precedence only breaks
     /// ties: the highest valid generation wins wherever it lies.
     pub fn drops(&self) -> [PathBuf; 3] {
@@ -53,6 +58,14 @@ paths! {
     timesync_synchronized: "run/systemd/timesync/synchronized",
     /// A manifest baked into the image (optional; its signature beside it with `.sig`).
     baked_manifest: "usr/lib/quorate/manifest.yaml",
+    /// Certificates of whoever may serve a manifest over HTTPS (optional).
+    https_ca: "usr/lib/quorate/trust/https-ca.pem",
+    /// The kernel's command line.
+    kernel_command_line: "proc/cmdline",
+    /// The arguments of process 1: in a container the kernel's command line is that of the host.
+    init_command_line: "proc/1/cmdline",
+    /// systemd writes the kind of container there, and nothing when there is none.
+    container: "run/systemd/container",
     /// The credentials that the hypervisor, firmware or boot loader passed to this system (systemd-creds(1)).
     system_credentials: "run/credentials/@system",
     /// Volatile drop directory.
@@ -61,6 +74,10 @@ paths! {
     etc_drop: "etc/quorate/drop",
     /// Persistent drop directory.
     var_drop: "var/lib/quorate/drop",
+    /// Where udev names volumes by their labels.
+    labels: "dev/disk/by-label",
+    /// What was copied from volumes and from what the kernel command line names.
+    collected: "run/quorate/collected",
     /// Volatile state: what is rendered, status, lock.
     run: "run/quorate",
     /// One reconcile at a time.
@@ -87,8 +104,14 @@ paths! {
     markers: "var/lib/quorate/etcd",
     /// The node's key, certificate and cluster CA, installed from the dropped bundle.
     node_pki: "var/lib/quorate/pki",
+    /// etcd's tool for data directories at rest; a recovery restores with it.
+    etcdutl: "usr/bin/etcdutl",
     /// etcd's own data.
     etcd_data: "var/lib/etcd",
+    /// os-release(5), what the administrator or the image put in its place; usually a link to the other.
+    os_release: "etc/os-release",
+    /// os-release(5), of the vendor.
+    vendor_os_release: "usr/lib/os-release",
     /// machine-id(5).
     machine_id: "etc/machine-id",
     /// SMBIOS serial number of the machine; readable by root only.

@@ -18,7 +18,7 @@ enum Floor {
 }
 
 /// Modules that name things for everybody.
-const WORDS: &[&str] = &["ident", "plan", "file", "paths", "message"];
+const WORDS: &[&str] = &["ident", "plan", "file", "paths", "message", "version"];
 
 /// Drivers that belong to no subject; every driver, shell and face may use them.
 const SERVICES: &[&str] = &["durable", "journal"];
@@ -34,11 +34,19 @@ const DRIVERS: &[&str] = &[
     "etcd::membership",
     "etcd::observe",
     "etcd::probe",
+    "etcd::recovery::restore",
     "etcd::snapshot",
+    "etcd::storage",
     "etcd::survey",
     "image::install",
     "manifest::source",
+    "manifest::source::collected",
+    "manifest::source::fetch",
     "manifest::source::pair",
+    "manifest::source::tls",
+    "manifest::source::volume",
+    "manifest::source::volume::fat",
+    "manifest::source::volume::iso9660",
     "network::kernel",
     "pki::host",
     "pki::workshop",
@@ -48,6 +56,7 @@ const DRIVERS: &[&str] = &[
     "systemd::bus",
     "trust::agent",
     "trust::host",
+    "trust::kernel",
     "trust::signing",
     "trust::store",
     "vrrp::address",
@@ -62,6 +71,8 @@ const DRIVERS: &[&str] = &[
     "vrrp::release",
     "vrrp::router",
     "vrrp::scribe",
+    "vrrp::scribe::note",
+    "vrrp::scribe::record",
     "vrrp::socket",
     "vrrp::watch",
 ];
@@ -69,16 +80,22 @@ const DRIVERS: &[&str] = &[
 /// Shells drive decisions against the world. `reconcile/plan` is none: it joins the subjects' plans, and is pure.
 const SHELLS: &[&str] = &[
     "manifest::intake",
+    "manifest::intake::mark",
     "manifest::intake::rotate",
+    "manifest::source::collect",
     "reconcile::account",
     "reconcile::apply",
+    "reconcile::attempt",
     "reconcile::input",
     "reconcile::lock",
     "reconcile::machine",
     "reconcile::observe",
     "reconcile::run",
+    "reconcile::sim",
     "vrrp::driver",
     "vrrp::driver::event_loop",
+    "vrrp::driver::event_loop::perform",
+    "vrrp::driver::event_loop::reload",
 ];
 
 /// Which subjects a subject may import from, besides words, services (from drivers up) and itself.

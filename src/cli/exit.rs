@@ -23,7 +23,7 @@ pub enum Exit {
     NotTrusted,
     /// 6: the manifest has errors.
     Invalid,
-    /// 7: apply failed and what was changed on this host was reverted.
+    /// 7: a manifest on trial was not kept; this host is as before.
     Reverted,
     /// 8: apply failed.
     Failed,
@@ -76,7 +76,7 @@ impl fmt::Display for Exit {
             Exit::Pending => "changes pending",
             Exit::NotTrusted => "not trusted",
             Exit::Invalid => "invalid manifest",
-            Exit::Reverted => "apply failed, reverted",
+            Exit::Reverted => "tried and reverted",
             Exit::Failed => "apply failed",
             Exit::Degraded => "degraded",
             Exit::Down => "down",

@@ -6,7 +6,9 @@
 
 pub mod bundle;
 pub mod check;
+pub mod collect;
 pub mod completions;
+mod confirm;
 pub mod diff;
 mod exit;
 pub mod help;
@@ -53,7 +55,7 @@ pub enum Verb {
     Check(check::CheckArgs),
     /// Tell what a new manifest will do to the cluster, in which order, and what it risks
     Diff(diff::DiffArgs),
-    /// Print the JSON Schema of a manifest, for editors
+    /// Print the JSON Schema of a manifest, a plan or a status
     Schema(schema::SchemaArgs),
     /// Put quorate into an operating system tree: the image build step
     Install(install::InstallArgs),
@@ -61,6 +63,8 @@ pub enum Verb {
     Pki(pki::PkiArgs),
     /// Print what reconcile would do on this host, what is blocked, and why; changes nothing
     Plan(plan::PlanArgs),
+    /// Copy what volumes carry, and what the kernel command line names, to where reconcile looks
+    Collect(collect::CollectArgs),
     /// Bring this host to what the manifest in force says
     Reconcile(reconcile::ReconcileArgs),
     /// Show how this host and the cluster stand, and what to do about it
@@ -95,6 +99,7 @@ impl Cli {
             Verb::Install(args) => install::run(&args),
             Verb::Pki(args) => pki::run(&args),
             Verb::Plan(args) => plan::run(&args),
+            Verb::Collect(args) => collect::run(&args),
             Verb::Reconcile(args) => reconcile::run(&args),
             Verb::Status(args) => status::run(&args),
             Verb::Report(args) => bundle::run(&args),

@@ -10,7 +10,7 @@ use crate::reconcile::Action;
 use crate::reconcile::apply::{Event, Failure};
 use crate::status::human::{Paint, Tone};
 use std::collections::BTreeSet;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use tokio::time::Instant;
 
 /// Tells one run.
@@ -45,7 +45,7 @@ impl Narrator {
                 self.last_progress.clear();
                 systemd_status(&step.action.to_string());
             }
-            Event::Progress(text) => self.progress(text),
+            Event::Progress(text) => self.awaits(text),
             Event::Done(step) => {
                 if self.log == Log::Journal {
                     tracing::info!(message_id = Message::Done.id(), quorate_step = %step.action, quorate_reason = %step.why, "done: {} ({})", step.action, step.why);
@@ -101,7 +101,8 @@ impl Narrator {
         self.line(tone, message, &what, &format!("{why}; unblocked by: {unblock}"));
     }
 
-    fn progress(&mut self, text: &str) {
+    /// Tells what is awaited, once.
+    pub fn awaits(&mut self, text: &str) {
         if self.last_progress == text {
             return;
         }
@@ -126,10 +127,11 @@ impl Narrator {
         let seconds = paint.tone(Tone::Faint, &format!("{:6.1}s", self.started.elapsed().as_secs_f32()));
         let why = if why.is_empty() { String::new() } else { paint.tone(Tone::Faint, &format!("  {why}")) };
         let line = format!("{seconds} {} {text}{why}", paint.tone(tone, &format!("{message:>9}")));
-        match self.log {
-            Log::Stderr => eprintln!("{line}"),
-            Log::Journal => println!("quorate: {line}"),
-        }
+        // A terminal that hung up is no reason to leave a run half done.
+        let _ = match self.log {
+            Log::Stderr => writeln!(std::io::stderr(), "{line}"),
+            Log::Journal => writeln!(std::io::stdout(), "quorate: {line}"),
+        };
     }
 }
 

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_CODES)]
 pub struct StatusArgs {
-    /// Print JSON: the document with its verdict and findings
+    /// Print JSON: the document with its verdict and findings (its form: 'quorate schema status')
     #[arg(long, conflicts_with_all = ["watch", "html"])]
     json: bool,
     /// Stay, redraw every second, and tell what changes

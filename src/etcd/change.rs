@@ -142,7 +142,8 @@ pub fn removal(
 /// What is in the way.
 pub fn addition(desired: &Desired, view: &View, conditions: &BTreeMap<u64, Condition>) -> Result<(), Blocked> {
     newest(desired, view)?;
-    judge(view, conditions, Change::AddLearner, "join the cluster")
+    let change = if view.recovered.is_some() { Change::GrowBack } else { Change::AddLearner };
+    judge(view, conditions, change, "join the cluster")
 }
 
 /// A master that has not seen the newest manifest would undo what the others do by it.

@@ -7,6 +7,7 @@
 use super::cluster::{Listed, Role, View};
 use super::genesis::{Nonce, Round};
 use super::material::Material;
+use super::recovery::Recovered;
 use super::{CLIENT_PORT, LocalStatus, client_url};
 use crate::ident::{Generation, NodeName};
 use etcd_client::{
@@ -30,6 +31,9 @@ const WRITE_DEADLINE: Duration = Duration::from_secs(7);
 
 /// The key under which the cluster remembers its genesis.
 pub const GENESIS_KEY: &str = "/quorate/genesis";
+
+/// The key under which a cluster remembers the recovery that it came out of.
+const RECOVERY_KEY: &str = "/quorate/recovery";
 
 /// Below it, one key per master with what that master last told the others.
 pub const NOTICES_KEY: &str = "/quorate/masters/";
@@ -199,6 +203,7 @@ impl Endpoint {
         let mut client = self.client.clone();
         let genesis = self.call("quorum read", READ_DEADLINE, client.get(GENESIS_KEY, None)).await?;
         let change = self.call("quorum read", READ_DEADLINE, client.get(MEMBERS_KEY, None)).await?;
+        let recovered = self.call("quorum read", READ_DEADLINE, client.get(RECOVERY_KEY, None)).await?;
         let list = self.call("member list", READ_DEADLINE, client.member_list()).await?;
         let status = self.status().await?;
         let cluster = list.header().map(etcd_client::ResponseHeader::cluster_id).unwrap_or_default();
@@ -211,6 +216,7 @@ impl Endpoint {
             leader: status.leader.unwrap_or_default(),
             genesis: genesis.kvs().first().and_then(|pair| genesis_nonce(pair.value())),
             generation: change.kvs().first().and_then(|pair| changed_by(pair.value())),
+            recovered: recovered.kvs().first().and_then(|pair| serde_json::from_slice(pair.value()).ok()),
             from: self.name.clone(),
         })
     }
@@ -226,6 +232,18 @@ impl Endpoint {
             .and_then([TxnOp::put(GENESIS_KEY, value, None)]);
         let mut client = self.client.clone();
         self.call("genesis record", WRITE_DEADLINE, client.txn(write)).await.map(drop)
+    }
+
+    /// Records the recovery that the cluster came out of, and drops the genesis of the one before: what a master had
+    /// agreed to then must not start here. One transaction, so that nobody reads half of it.
+    ///
+    /// # Errors
+    /// There is no quorum or no answer.
+    pub async fn record_recovery(&self, record: &Recovered) -> Result<(), ClientError> {
+        let value = serde_json::to_vec(record).unwrap_or_default();
+        let write = Txn::new().and_then([TxnOp::put(RECOVERY_KEY, value, None), TxnOp::delete(GENESIS_KEY, None)]);
+        let mut client = self.client.clone();
+        self.call("recovery record", WRITE_DEADLINE, client.txn(write)).await.map(drop)
     }
 
     /// Adds a learner.

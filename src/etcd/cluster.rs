@@ -4,6 +4,7 @@
 //! only a [`View`], read behind a linearizable read on the same endpoint, is a ground for changing anything (M2).
 
 use super::genesis::Nonce;
+use super::recovery::Recovered;
 use crate::ident::{Generation, NodeName};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -86,6 +87,8 @@ pub struct View {
     pub genesis: Option<Nonce>,
     /// The newest manifest by which the member list was changed, as recorded in it.
     pub generation: Option<Generation>,
+    /// The recovery that the cluster came out of, as recorded in it.
+    pub recovered: Option<Recovered>,
     /// Which master gave it.
     pub from: NodeName,
 }

@@ -9,7 +9,8 @@ use super::genesis::peer::Agent;
 use super::genesis::{Marker, marker};
 use super::material::Material;
 use super::membership::{Membership, PAUSE, pause};
-use super::{Action, Desired, EtcdError, Observed, observe};
+use super::recovery::restore::Restore;
+use super::{Action, Desired, EtcdError, Observed, observe, storage};
 use crate::durable;
 use crate::file::{Owner, RenderedFile};
 use crate::paths::Paths;
@@ -93,6 +94,12 @@ impl Driver {
                 self.membership(desired, &self.material()?, &what, patience).promote(*cluster, *member).await
             }
             Action::ArchiveData { name } => self.archive(name),
+            Action::Recovery(step) => {
+                let (paths, owner) = (&self.paths, self.owner(Owner::Etcd)?);
+                Restore { desired, paths, owner, material: &self.material()?, what: &what, patience }
+                    .execute(step)
+                    .await
+            }
             Action::RecordFormed { etcd, member, round } => {
                 if let Some(round) = round {
                     let record = GenesisRecord { etcd: format!("{etcd:x}"), round: round.clone() };
@@ -119,6 +126,9 @@ impl Driver {
         {
             // The record in etcd tells them later; the start does not depend on this.
             (patience.progress)(&format!("{error}, ignoring"));
+        }
+        if matches!(marker, Marker::Executed { .. } | Marker::Joining { .. }) {
+            storage::note(&self.paths)?;
         }
         Ok(marker::write(&self.paths, marker)?)
     }
@@ -151,15 +161,20 @@ impl Driver {
         Ok(durable::sync_directory(&data)?)
     }
 
-    fn render(&self, file: &RenderedFile) -> Result<(), EtcdError> {
-        let owner = match (&self.account, file.owner) {
+    /// User and group of what belongs to `owner`, where that is not whoever runs this program.
+    fn owner(&self, owner: Owner) -> Result<Option<(u32, u32)>, EtcdError> {
+        Ok(match (&self.account, owner) {
             (Account::Own, _) | (_, Owner::Root) => None,
             (Account::Named(name), Owner::Etcd) => {
                 let user = nix::unistd::User::from_name(name).ok().flatten();
                 let user = user.ok_or_else(|| EtcdError::NoUser(name.clone()))?;
                 Some((user.uid.as_raw(), user.gid.as_raw()))
             }
-        };
+        })
+    }
+
+    fn render(&self, file: &RenderedFile) -> Result<(), EtcdError> {
+        let owner = self.owner(file.owner)?;
         if let Some(directory) = file.path.parent().filter(|directory| !directory.exists()) {
             // The image makes it, for the unit's user alone; elsewhere the files guard themselves.
             durable::directory(directory, 0o755)?;

@@ -19,11 +19,14 @@ pub mod membership;
 pub mod observe;
 pub mod plan;
 pub mod probe;
+pub mod recovery;
 pub mod service;
 pub mod snapshot;
+pub mod storage;
 pub mod summary;
 pub mod survey;
 pub mod version;
+pub mod wal;
 
 use crate::file::{ObservedFile, RenderedFile};
 use crate::ident::{ClusterId, Digest, Generation, NodeName};
@@ -154,6 +157,10 @@ pub struct LocalStatus {
 pub struct Observed {
     /// The etcd data directory.
     pub data: DataDirectory,
+    /// Whether there is room for a new member; why not, otherwise.
+    pub room: Result<(), String>,
+    /// Where the log cannot be read; looked for only when etcd does not start from it.
+    pub damage: Option<wal::Damage>,
     /// The data directory's stamp, if it exists.
     pub stamp: Option<genesis::Stamp>,
     /// The marker.
@@ -172,6 +179,8 @@ pub struct Observed {
     pub view: Option<View>,
     /// How the listed members answer, by member id; asked only where a change of the list is at stake.
     pub conditions: BTreeMap<u64, Condition>,
+    /// Looked at only where a recovery is asked for or a given-up cluster's data may be here.
+    pub recovery: Option<recovery::Seen>,
     /// Where rendered files and data live on this host.
     pub places: Places,
 }
@@ -241,6 +250,8 @@ pub enum Action {
         /// The genesis it came from, for the record in etcd.
         round: Option<genesis::Round>,
     },
+    /// A step of a signed recovery.
+    Recovery(recovery::Action),
     /// Bring the unit up or down.
     Unit(UnitAction),
 }
@@ -266,6 +277,7 @@ impl fmt::Display for Action {
             Action::RecordFormed { etcd, member, .. } => {
                 write!(f, "record that etcd cluster {etcd:x} exists with this master as member {member:x}")
             }
+            Action::Recovery(action) => action.fmt(f),
             Action::Unit(action) => action.fmt(f),
         }
     }

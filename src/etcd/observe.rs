@@ -8,15 +8,13 @@ use super::client::Endpoint;
 use super::cluster::{Condition, Listed, PeerSeen, Role, View};
 use super::genesis::{Held, Marker, Stamp, marker};
 use super::material::{CA, CERTIFICATE, KEY, Material};
-use super::{DataDirectory, Desired, Local, Observed, Places, probe};
+use super::{DataDirectory, Desired, Local, Observed, Places, probe, recovery, storage};
 use crate::durable;
 use crate::ident::NodeName;
 use crate::manifest::EtcdPhase;
 use crate::paths::Paths;
 use crate::systemd::UnitState;
 use futures_util::future::join_all;
-use nix::sys::statfs::{self, FsType};
-use nix::sys::statvfs::{self, FsFlags};
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
@@ -28,8 +26,13 @@ pub async fn observe(desired: &Desired, paths: &Paths, unit: UnitState) -> Obser
     let material = read_material(paths);
     let places = places(paths);
     let files = ["environment", KEY, CERTIFICATE, CA].map(|name| places.run.join(name));
+    let data = data_directory(paths);
+    // Reading the whole log costs a second on a large one: only a start that failed is worth it.
+    let damage = matches!(unit, UnitState::Failed { .. }).then(|| storage::damage(paths, &data)).flatten();
     let mut seen = Observed {
-        data: data_directory(paths),
+        data,
+        room: storage::room(paths),
+        damage,
         stamp: stamp(&places.data),
         held: marker::read(paths),
         unit,
@@ -38,6 +41,7 @@ pub async fn observe(desired: &Desired, paths: &Paths, unit: UnitState) -> Obser
         peers: BTreeMap::new(),
         view: None,
         conditions: BTreeMap::new(),
+        recovery: None,
         places,
         material,
     };
@@ -45,6 +49,9 @@ pub async fn observe(desired: &Desired, paths: &Paths, unit: UnitState) -> Obser
         (seen.local, seen.view) = local(desired, material).await;
         if seen.view.is_none() && others_matter(desired, &seen) == Others::Matter {
             (seen.peers, seen.view) = others(desired, material).await;
+        }
+        if given_up_at_stake(desired, &seen.held) {
+            seen.recovery = recovery(desired, material).await;
         }
         if let Some(view) = seen.view.as_ref().filter(|view| change_at_stake(desired, &seen, view)) {
             seen.conditions = conditions(view, material).await;
@@ -64,7 +71,11 @@ enum Others {
 /// would only cost the time that dead or starting peers take not to answer.
 fn others_matter(desired: &Desired, seen: &Observed) -> Others {
     match (&seen.data, &seen.held, &seen.unit) {
-        (DataDirectory::HasWal, _, UnitState::Inactive | UnitState::Changing) => Others::DoNotMatter,
+        _ if given_up_at_stake(desired, &seen.held) => Others::Matter,
+        (DataDirectory::HasWal, _, UnitState::Inactive) => Others::DoNotMatter,
+        // A member that was removed while it was away may hang in its start for ever (E16); one that is being formed
+        // is waited for.
+        (DataDirectory::HasWal, Held::Marker(Marker::Executed { .. }), UnitState::Changing) => Others::DoNotMatter,
         (DataDirectory::Absent | DataDirectory::Empty, Held::Marker(Marker::Committed { round }), _)
             if desired.phase == EtcdPhase::Genesis && round.fits(&desired.cluster, &desired.members) =>
         {
@@ -74,9 +85,33 @@ fn others_matter(desired: &Desired, seen: &Observed) -> Others {
     }
 }
 
+/// Whether a recovery is asked for or under way, or this master's data may be that of a cluster which was given up.
+fn given_up_at_stake(desired: &Desired, held: &Held) -> bool {
+    match (&desired.phase, held) {
+        (EtcdPhase::Recovery(_), _) | (_, Held::Marker(Marker::Recovering { .. })) => true,
+        (
+            EtcdPhase::Formed { cluster_id },
+            Held::Marker(Marker::Formed { etcd, .. } | Marker::Joining { etcd, .. }),
+        ) => cluster_id != etcd,
+        _ => false,
+    }
+}
+
+async fn recovery(desired: &Desired, material: &Material) -> Option<recovery::Seen> {
+    let tls = material.client().ok()?;
+    let own_port = probe::members(&tls, &desired.me, desired.address).await;
+    Some(recovery::Seen { now: now(), own_port })
+}
+
+#[expect(clippy::disallowed_methods, reason = "a driver: it dates what it observes")]
+fn now() -> jiff::Timestamp {
+    jiff::Timestamp::now()
+}
+
 /// Whether the list differs from the manifest, or this master may have to change it to get in.
 fn change_at_stake(desired: &Desired, seen: &Observed, view: &View) -> bool {
     seen.data != DataDirectory::HasWal
+        || seen.damage.is_some()
         || own(desired, view).is_none()
         || view.members.iter().any(|listed| !matches!(fit(desired, listed), Fit::Master(_)))
 }
@@ -130,7 +165,7 @@ pub fn data_directory(paths: &Paths) -> DataDirectory {
     let unknown = |path: &Path, error: std::io::Error| DataDirectory::Unknown {
         why: format!("cannot read '{}': {error}", path.display()),
     };
-    if let Err(why) = lasting_storage(&data) {
+    if let Err(why) = storage::proven(paths) {
         return DataDirectory::Unknown { why };
     }
     let entries = match std::fs::read_dir(data.join("member")) {
@@ -176,24 +211,6 @@ fn snapshots(data: &Path) -> bool {
         files.any(|file| file.is_ok_and(|file| file.path().extension().is_some_and(|end| end == "snap")))
     })
 }
-
-/// An unmounted data partition shows as a read-only image or as memory; on either an empty directory proves nothing.
-fn lasting_storage(data: &Path) -> Result<(), String> {
-    let existing = data.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"));
-    let unknown = |errno: nix::Error| format!("cannot examine the storage of '{}': {errno}", data.display());
-    let volume = statvfs::statvfs(existing).map_err(unknown)?;
-    if volume.flags().contains(FsFlags::ST_RDONLY) {
-        return Err(format!("'{}' lies on read-only storage; is the data partition mounted?", data.display()));
-    }
-    let kind: FsType = statfs::statfs(existing).map_err(unknown)?.filesystem_type();
-    if [statfs::TMPFS_MAGIC, RAMFS_MAGIC].contains(&kind) {
-        return Err(format!("'{}' lies in memory; is the data partition mounted?", data.display()));
-    }
-    Ok(())
-}
-
-/// linux/magic.h; nix names only tmpfs.
-const RAMFS_MAGIC: FsType = FsType(0x8584_58f6);
 
 async fn local(desired: &Desired, material: &Material) -> (Local, Option<View>) {
     let endpoint = match Endpoint::open(&desired.me, desired.address, material).await {

@@ -9,7 +9,9 @@ use super::change::{self, Due};
 use super::cluster::Role;
 use super::genesis::{Held, Marker};
 use super::material::Material;
+use super::recovery::{self, plan::Turn};
 use super::service::{Start, environment, key_files};
+use super::wal::Damage;
 use super::{Action, DataDirectory, Desired, Local, LocalStatus, Observed, blocked};
 use crate::file::RenderedFile;
 use crate::manifest::EtcdPhase;
@@ -38,7 +40,11 @@ pub fn plan(desired: &Desired, seen: &Observed) -> Plan<Action> {
         let why = format!("this master belongs to cluster {}, the manifest to {}", marker.cluster(), desired.cluster);
         return refuse(why, "drop the manifest of its own cluster, or archive its data and marker by hand");
     }
-    match &seen.data {
+    let turn = recovery::plan::turn(desired, seen, marker);
+    if let Turn::Instead(plan) = turn {
+        return plan;
+    }
+    let mut plan = match &seen.data {
         DataDirectory::Unknown { why } => refuse(why.clone(), "mount the data partition and make it writable"),
         DataDirectory::Foreign { found } => refuse(
             format!("the data directory holds '{found}' without a write-ahead log"),
@@ -46,17 +52,24 @@ pub fn plan(desired: &Desired, seen: &Observed) -> Plan<Action> {
         ),
         DataDirectory::HasWal => existing(desired, seen, material, marker),
         DataDirectory::Absent | DataDirectory::Empty => empty::empty(desired, seen, material, marker),
+    };
+    if let Turn::Beside(blocked) = turn {
+        plan.block(blocked);
     }
+    plan
 }
 
 /// Rows with a write-ahead log: it is started at once, without asking anybody, if it is this master's own.
 fn existing(desired: &Desired, seen: &Observed, material: &Material, marker: Option<&Marker>) -> Plan<Action> {
     let mut plan = Plan::default();
     if let Some(ended) = ended(desired, seen, marker) {
-        return put_aside(seen, &ended, marker);
+        return put_aside(seen, &ended, marker, "the cluster lists this member no more");
+    }
+    if let Some(damage) = &seen.damage {
+        return damaged(desired, seen, damage, marker);
     }
     let cluster = match marker {
-        Some(Marker::Executed { .. }) => None,
+        Some(Marker::Executed { .. } | Marker::Recovering { .. }) => None,
         Some(Marker::Joining { etcd, .. } | Marker::Formed { etcd, .. }) => Some(*etcd),
         None | Some(Marker::Prepared { .. } | Marker::Committed { .. } | Marker::Removed { .. }) => {
             let holds = marker.map_or("there is no marker for it".into(), |marker| format!("this master is {marker}"));
@@ -99,9 +112,9 @@ fn existing(desired: &Desired, seen: &Observed, material: &Material, marker: Opt
 }
 
 /// A membership that is over: its cluster and member id.
-struct Ended {
-    etcd: u64,
-    member: u64,
+pub(in crate::etcd) struct Ended {
+    pub etcd: u64,
+    pub member: u64,
 }
 
 /// Whether this master's membership has ended: its marker says so, or its cluster lists it no more, by a quorum read
@@ -129,10 +142,37 @@ fn ended(desired: &Desired, seen: &Observed, marker: Option<&Marker>) -> Option<
     }
 }
 
-/// Stops what may still hang on the dead data (E16), notes the end, and puts the data aside.
-fn put_aside(seen: &Observed, ended: &Ended, marker: Option<&Marker>) -> Plan<Action> {
+/// A log that etcd will never start from again (fault 19). With the others' quorum this master replaces itself: the data
+/// is put aside, then its entry is removed and it joins as a new member. Until then it is kept as it is.
+fn damaged(desired: &Desired, seen: &Observed, damage: &Damage, marker: Option<&Marker>) -> Plan<Action> {
     let mut plan = Plan::default();
-    let why = "the cluster lists this member no more";
+    let kept = |hold, unblock: String| blocked(hold, START, format!("{damage}; the data is kept"), unblock);
+    let Some(Marker::Joining { etcd, member, .. } | Marker::Formed { etcd, member, .. }) = marker else {
+        plan.block(kept(Hold::Refused, "archive the data directory; this master then joins as a new member".into()));
+        return plan;
+    };
+    let Some(view) = &seen.view else {
+        let unblock = "the other masters having a quorum; this one then joins as a new member";
+        plan.block(kept(Hold::Waiting, unblock.into()));
+        return plan;
+    };
+    let own = view.member(*member).filter(|_| view.cluster == *etcd);
+    match own.map(|own| change::removal(desired, view, &seen.conditions, own)) {
+        Some(Ok(())) => put_aside(seen, &Ended { etcd: *etcd, member: *member }, marker, &damage.to_string()),
+        Some(Err(held)) => {
+            plan.block(kept(held.hold, format!("{} ({})", held.unblock, held.why)));
+            plan
+        }
+        None => {
+            plan.block(kept(Hold::Refused, format!("find out why etcd cluster {:x} does not know it", view.cluster)));
+            plan
+        }
+    }
+}
+
+/// Stops what may still hang on the dead data (E16), notes the end, and puts the data aside.
+pub(in crate::etcd) fn put_aside(seen: &Observed, ended: &Ended, marker: Option<&Marker>, why: &str) -> Plan<Action> {
+    let mut plan = Plan::default();
     if matches!(seen.unit, UnitState::Active | UnitState::Changing) {
         plan.step(Action::Unit(UnitAction { unit: Unit::Etcd, verb: Verb::Stop }), why);
     }
@@ -221,6 +261,10 @@ fn render(plan: &mut Plan<Action>, seen: &Observed, files: impl IntoIterator<Ite
 
 fn record(status: &LocalStatus, marker: Option<&Marker>) -> Action {
     let round = match marker {
+        Some(Marker::Recovering { begun, .. }) => {
+            let (etcd, member, begun) = (status.cluster, status.member, begun.clone());
+            return Action::Recovery(recovery::Action::Record { etcd, member, begun });
+        }
         Some(Marker::Executed { round, .. }) => Some(round.clone()),
         _ => None,
     };
@@ -231,4 +275,4 @@ const START: &str = "start etcd";
 const HEALTHY: &str = "healthy etcd member";
 
 #[cfg(test)]
-mod tests;
+pub(in crate::etcd) mod tests;

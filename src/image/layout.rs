@@ -11,21 +11,25 @@ use super::{Content, Entry, Payload};
 use std::path::{Path, PathBuf};
 
 /// The units as they land in `/usr/lib/systemd/system`.
-const UNITS: [(&str, &str); 7] = [
+const UNITS: [(&str, &str); 10] = [
     ("quorate-firstboot.service", include_str!("../../units/quorate-firstboot.service")),
     ("quorate-fallback.service", include_str!("../../units/quorate-fallback.service")),
     ("quorate-reconcile.service", include_str!("../../units/quorate-reconcile.service")),
     ("quorate-reconcile.timer", include_str!("../../units/quorate-reconcile.timer")),
     ("quorate-reconcile.path", include_str!("../../units/quorate-reconcile.path")),
     ("quorate-vrrpd.service", include_str!("../../units/quorate-vrrpd.service")),
+    ("quorate-volume.service", include_str!("../../units/quorate-volume.service")),
+    ("quorate-fetch.service", include_str!("../../units/quorate-fetch.service")),
+    ("quorate-fetch.timer", include_str!("../../units/quorate-fetch.timer")),
     ("quorate-etcd.service", include_str!("../../units/quorate-etcd.service")),
 ];
 
 /// Further texts, below `/usr/lib`.
-const TEXTS: [(&str, &str); 6] = [
+const TEXTS: [(&str, &str); 7] = [
     ("systemd/system-preset/50-quorate.preset", PRESET),
     ("tmpfiles.d/quorate.conf", include_str!("../../units/tmpfiles.conf")),
     ("sysusers.d/quorate.conf", include_str!("../../units/sysusers.conf")),
+    ("udev/rules.d/90-quorate.rules", include_str!("../../units/90-quorate.rules")),
     ("systemd/system/etcd.service.d/50-quorate.conf", include_str!("../../units/etcd.service.conf")),
     ("systemd/system/quorate-firstboot.service.d/10-sandbox.conf", RECONCILE_SANDBOX),
     ("systemd/system/quorate-reconcile.service.d/10-sandbox.conf", RECONCILE_SANDBOX),
@@ -135,6 +139,9 @@ mod tests {
                 "etc/systemd/system/boot-complete.target.requires/quorate-firstboot.service",
                 "etc/systemd/system/timers.target.wants/quorate-reconcile.timer",
                 "etc/systemd/system/paths.target.wants/quorate-reconcile.path",
+                "etc/systemd/system/multi-user.target.wants/quorate-volume.service",
+                "etc/systemd/system/multi-user.target.wants/quorate-fetch.service",
+                "etc/systemd/system/timers.target.wants/quorate-fetch.timer",
             ]
         );
         for name in PRESET.lines().filter_map(|line| line.strip_prefix("enable ")) {

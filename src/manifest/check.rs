@@ -4,16 +4,18 @@
 //! link, is the VIP in its subnet, which master is this) or the manifest in force (may these masters follow those) is
 //! judged where that is known. A field that could not be read has been reported; rules skip it.
 
-use super::document::{Document, Master, Probe, Spec, Vip, Vrrp};
-use super::scalar::Milliseconds;
-use super::{Environment, Transport, VrrpVersion, parse};
+mod address;
+mod masters;
+mod recovery;
+mod router;
+
+use super::document::{Document, Probe, Spec};
+use super::{Environment, parse};
 use crate::ident::Generation;
 use crate::quorum::policy::{self, Verdict};
 use crate::yaml::Place;
 use crate::yaml::finding::{Finding, Weight};
 use crate::yaml::read::Written;
-use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
 
 /// Everything that is wrong between the fields of a document, `unread` being what was wrong with the fields themselves.
 pub(super) fn document(document: &Document, unread: &[Finding]) -> Vec<Finding> {
@@ -37,26 +39,17 @@ pub(super) fn document(document: &Document, unread: &[Finding]) -> Vec<Finding> 
     let Some(spec) = document.spec.as_ref().map(|spec| &spec.value) else { return found.list };
     count(spec, generation, &mut found);
     if let Some(vip) = &spec.vip {
-        vip_addresses(&vip.value, &mut found);
+        address::vip(&vip.value, &mut found);
     }
-    masters(spec, &mut found);
-    networks(spec, &mut found);
-    vrrp(spec, &mut found);
+    masters::masters(spec, &mut found);
+    address::networks(spec, &mut found);
+    router::vrrp(spec, &mut found);
     for (at, probe) in spec.health.iter().flat_map(|health| health.value.iter().enumerate()) {
         probe_target(at, probe, &mut found);
     }
-    if let Some(etcd) = &spec.etcd
-        && etcd.value.phase.is_some() == etcd.value.formed.is_some()
-        && found.all_read("spec.etcd")
-    {
-        found.invalid(
-            "etcd-phase",
-            "spec.etcd",
-            &etcd.place,
-            "'etcd' has either 'phase' or 'formed'".into(),
-            "whether the cluster exists decides whether it may be formed: forming it twice loses data",
-            "write '{ phase: genesis }' for a new cluster, '{ formed: { clusterId: … } }' for one that exists",
-        );
+    if let Some(etcd) = &spec.etcd {
+        let issued = document.metadata.as_ref().and_then(|metadata| metadata.value.issued_at.as_ref());
+        recovery::check(etcd, spec.masters.as_ref(), issued, &mut found);
     }
     found.list
 }
@@ -108,288 +101,6 @@ fn count(spec: &Spec, generation: Option<Generation>, found: &mut Found<'_>) {
             add(Weight::Warning, [what, why, "run 'quorate tolerance' for the whole table".into()]);
         }
         Verdict::Refused { why, instead } => add(Weight::Unsafe, [format!("{what} {are} refused"), why, instead]),
-    }
-}
-
-/// Which kind of address cannot belong to one host, with the reason.
-fn unusable(address: IpAddr) -> Option<&'static str> {
-    let link_local = match address {
-        IpAddr::V4(address) => address.is_link_local(),
-        IpAddr::V6(address) => address.is_unicast_link_local(),
-    };
-    if address.is_unspecified() {
-        Some("the unspecified address")
-    } else if address.is_loopback() {
-        Some("a loopback address: it is another host's own on every host")
-    } else if address.is_multicast() {
-        Some("a multicast address: it belongs to no single host")
-    } else if address == IpAddr::V4(Ipv4Addr::BROADCAST) {
-        Some("the broadcast address: it belongs to no single host")
-    } else if link_local {
-        Some("a link-local address: it means nothing without the link it is on")
-    } else if matches!(address, IpAddr::V6(address) if address.to_ipv4_mapped().is_some()) {
-        Some("an IPv4 address in IPv6 clothes: write it as IPv4")
-    } else {
-        None
-    }
-}
-
-fn vip_addresses(vip: &Vip, found: &mut Found<'_>) {
-    let Some(addresses) = &vip.addresses else { return };
-    let field = |at: usize| format!("spec.vip.addresses[{at}]");
-    if addresses.value.is_empty() {
-        found.invalid(
-            "no-vip",
-            "spec.vip.addresses",
-            &addresses.place,
-            "the cluster has no virtual IP".into(),
-            "without it clients depend on one master",
-            "write one unused address of the masters' subnet, for example '[10.20.0.100]'",
-        );
-    }
-    for (at, address) in addresses.value.iter().enumerate() {
-        if let Some(what) = unusable(address.value) {
-            found.invalid(
-                "unusable-address",
-                &field(at),
-                &address.place,
-                format!("'{}' cannot be a virtual IP", address.value),
-                &format!("it is {what}"),
-                "write an unused address of the subnet that the masters share",
-            );
-        }
-        let same_family = |other: &&Written<IpAddr>| other.value.is_ipv4() == address.value.is_ipv4();
-        if let Some(first) = addresses.value.iter().take(at).find(same_family) {
-            let family = if address.value.is_ipv4() { "IPv4" } else { "IPv6" };
-            found.invalid(
-                "vip-family",
-                &field(at),
-                &address.place,
-                format!("a second {family} virtual IP"),
-                "one virtual router carries one address of a family",
-                "keep one IPv4 address, one IPv6 address, or one of each",
-            );
-            found.see(&first.place, "the first");
-        }
-    }
-}
-
-fn masters(spec: &Spec, found: &mut Found<'_>) {
-    let Some(masters) = &spec.masters else { return };
-    let mut taken: BTreeMap<(&str, String), Place> = BTreeMap::new();
-    for (at, master) in masters.value.iter().enumerate() {
-        let Master { name, address, identity, .. } = &master.value;
-        let field = |key: &str| format!("spec.masters[{at}].{key}");
-        // Whatever tells masters apart may be written once.
-        let identity_value = identity.as_ref().map(|written| &written.value);
-        let properties = [
-            ("name", name.as_ref().map(|name| (name.value.to_string(), &name.place))),
-            ("address", address.as_ref().map(|address| (address.value.to_string(), &address.place))),
-            (
-                "identity.machineId",
-                identity_value
-                    .and_then(|identity| identity.machine_id.as_ref())
-                    .map(|id| (id.value.to_string(), &id.place)),
-            ),
-            (
-                "identity.mac",
-                identity_value
-                    .and_then(|identity| identity.mac.as_ref())
-                    .map(|mac| (mac.value.to_string(), &mac.place)),
-            ),
-            (
-                "identity.hostname",
-                identity_value
-                    .and_then(|identity| identity.hostname.as_ref())
-                    .map(|hostname| (hostname.value.0.to_ascii_lowercase(), &hostname.place)),
-            ),
-            (
-                "identity.serial",
-                identity_value
-                    .and_then(|identity| identity.serial.as_ref())
-                    .map(|serial| (serial.value.0.to_ascii_lowercase(), &serial.place)),
-            ),
-            (
-                "identity.uuid",
-                identity_value
-                    .and_then(|identity| identity.uuid.as_ref())
-                    .map(|uuid| (uuid.value.0.clone(), &uuid.place)),
-            ),
-        ];
-        for (key, written) in properties {
-            let Some((text, place)) = written else { continue };
-            if let Some(first) = taken.get(&(key, text.clone())) {
-                let (rule, why) = match key {
-                    "name" => ("duplicate-name", "etcd tells members apart by name, and people do"),
-                    "address" => {
-                        ("duplicate-address", "two masters with one address are one master: the quorum is an illusion")
-                    }
-                    _ => ("duplicate-identity", "a host could not tell which of the two masters it is"),
-                };
-                let what = format!("'{text}' is the {} of two masters", key.trim_start_matches("identity."));
-                found.invalid(rule, &field(key), place, what, why, "give each master its own");
-                found.see(first, "first used here");
-            } else {
-                taken.insert((key, text), place.clone());
-            }
-        }
-        if let Some(written) = identity
-            && written.value.is_empty()
-            && found.all_read(&field("identity"))
-        {
-            found.invalid(
-                "empty-identity",
-                &field("identity"),
-                &written.place,
-                "this identity names nothing".into(),
-                "no host could recognise itself",
-                "write 'machineId', 'mac' or 'hostname' of that host",
-            );
-        }
-        let Some(address) = address else { continue };
-        if let Some(what) = unusable(address.value) {
-            found.invalid(
-                "unusable-address",
-                &field("address"),
-                &address.place,
-                format!("'{}' cannot be the address of a master", address.value),
-                &format!("it is {what}"),
-                "write the address at which the other masters reach it",
-            );
-        }
-        let vips = spec.vip.as_ref().and_then(|vip| vip.value.addresses.as_ref());
-        if let Some(vip) = vips.and_then(|vips| vips.value.iter().find(|vip| vip.value == address.value)) {
-            found.invalid(
-                "vip-is-master",
-                &field("address"),
-                &address.place,
-                format!("'{}' is the virtual IP and the address of a master", address.value),
-                "the virtual IP moves between masters, and this master would lose its own address with it",
-                "use an address that no host has as the virtual IP",
-            );
-            found.see(&vip.place, "the virtual IP");
-        }
-    }
-}
-
-/// The VIP and the masters stay out of the ranges that the cluster gives to pods and services.
-fn networks(spec: &Spec, found: &mut Found<'_>) {
-    let Some(networks) = spec.networks.as_ref().map(|written| &written.value) else { return };
-    let mut addresses: Vec<(String, &Written<IpAddr>)> = Vec::new();
-    if let Some(vips) = spec.vip.as_ref().and_then(|vip| vip.value.addresses.as_ref()) {
-        addresses.extend(vips.value.iter().enumerate().map(|(at, vip)| (format!("spec.vip.addresses[{at}]"), vip)));
-    }
-    for (at, master) in spec.masters.iter().flat_map(|masters| masters.value.iter().enumerate()) {
-        addresses.extend(master.value.address.as_ref().map(|address| (format!("spec.masters[{at}].address"), address)));
-    }
-    for (what, ranges) in [("pods", &networks.pods), ("services", &networks.services)] {
-        for range in ranges.iter().flat_map(|ranges| &ranges.value) {
-            for (field, address) in &addresses {
-                if range.value.contains(address.value) {
-                    found.invalid(
-                        "address-in-cluster-range",
-                        field,
-                        &address.place,
-                        format!("'{}' lies in the range of the {what}", address.value),
-                        &format!("packets for it would be taken for packets to {what}"),
-                        "use an address outside the cluster's own ranges",
-                    );
-                    found.see(&range.place, format!("the range of the {what}"));
-                }
-            }
-        }
-    }
-}
-
-fn vrrp(spec: &Spec, found: &mut Found<'_>) {
-    let Some(vrrp) = spec.vrrp.as_ref().map(|written| &written.value) else { return };
-    if let Some(interval) = &vrrp.advertise_interval {
-        let Milliseconds(ms) = interval.value;
-        if !(10..=40_950).contains(&ms) || ms % 10 != 0 {
-            found.invalid(
-                "advertise-interval",
-                "spec.vrrp.advertiseInterval",
-                &interval.place,
-                format!("{ms}ms between advertisements cannot be said in VRRP"),
-                "the protocol carries it in 12 bits of hundredths of a second (RFC 9568 §5.2.7)",
-                "write 10ms to 40950ms in steps of 10ms, for example 100ms",
-            );
-        }
-    }
-    preempt_delay(vrrp, found);
-    version_2(spec, vrrp, found);
-    let unicast = vrrp.transport.as_ref().filter(|written| written.value == Transport::Unicast);
-    let vips = spec.vip.as_ref().and_then(|vip| vip.value.addresses.as_ref());
-    let (Some(unicast), Some(vips), Some(masters)) = (unicast, vips, &spec.masters) else { return };
-    for vip in &vips.value {
-        let other_family = masters.value.iter().find_map(|master| {
-            master.value.address.as_ref().filter(|address| address.value.is_ipv4() != vip.value.is_ipv4())
-        });
-        if let Some(master) = other_family {
-            let family = if vip.value.is_ipv4() { "IPv4" } else { "IPv6" };
-            found.invalid(
-                "unicast-family",
-                "spec.vrrp.transport",
-                &unicast.place,
-                format!("unicast cannot announce the {family} virtual IP '{}' to '{}'", vip.value, master.value),
-                "each family has its own advertisements, sent to addresses of that family (RFC 9568 §5.1)",
-                &format!("write 'transport: multicast', or give every master an {family} address"),
-            );
-            found.see(&master.place, format!("not {family}"));
-        }
-    }
-}
-
-fn preempt_delay(vrrp: &Vrrp, found: &mut Found<'_>) {
-    let Some(delay) = &vrrp.preempt_delay else { return };
-    if delay.value.0 > 600_000 {
-        found.invalid(
-            "preempt-delay",
-            "spec.vrrp.preemptDelay",
-            &delay.place,
-            format!("{}ms before a preferred master takes over", delay.value.0),
-            "who wants to wait longer wants it not to happen by itself",
-            "write at most 10min, or 'preempt: false'",
-        );
-    } else if !vrrp.preempt.as_ref().is_some_and(|written| written.value) {
-        found.invalid(
-            "preempt-delay",
-            "spec.vrrp.preemptDelay",
-            &delay.place,
-            "a delay before something that does not happen".to_owned(),
-            "without 'preempt: true' a working master is left alone however long a preferred one is back",
-            "write 'preempt: true' with it, or leave it out",
-        );
-    }
-}
-
-/// What VRRPv2 cannot say (RFC 3768 §5).
-fn version_2(spec: &Spec, vrrp: &Vrrp, found: &mut Found<'_>) {
-    let Some(version) = vrrp.version.as_ref().filter(|written| written.value == VrrpVersion::V2) else { return };
-    if let Some(interval) = &vrrp.advertise_interval
-        && (interval.value.0 % 1000 != 0 || interval.value.0 > 40_000)
-    {
-        found.invalid(
-            "vrrp-version",
-            "spec.vrrp.version",
-            &version.place,
-            format!("VRRPv2 cannot advertise every {}ms", interval.value.0),
-            "it carries the interval in whole seconds (RFC 3768 §5.3.7)",
-            "write 'version: v3', or 'advertiseInterval: 1s'",
-        );
-        found.see(&interval.place, "not whole seconds".to_owned());
-    }
-    let vips = spec.vip.as_ref().and_then(|vip| vip.value.addresses.as_ref());
-    if let Some(vip) = vips.and_then(|vips| vips.value.iter().find(|vip| vip.value.is_ipv6())) {
-        found.invalid(
-            "vrrp-version",
-            "spec.vrrp.version",
-            &version.place,
-            format!("VRRPv2 cannot announce '{}'", vip.value),
-            "it has no IPv6 (RFC 3768 §5)",
-            "write 'version: v3'",
-        );
-        found.see(&vip.place, "not IPv4".to_owned());
     }
 }
 

@@ -8,6 +8,8 @@
 use super::scalar::{Cidr, Fingerprint, HexId, HostName, HttpUrl, HttpsUrl, Milliseconds, Socket, SystemUuid};
 use super::{Environment, Transport, VrrpChecksum, VrrpVersion};
 use crate::ident::{ClusterId, ClusterName, Digest, LinkLabel, Mac, MachineId, NodeName};
+use crate::trust::rollback::GenerationBounds;
+use crate::version::ImageVersion;
 use crate::yaml::object::object;
 use crate::yaml::read::{Bounded, Bounds, Written};
 use std::net::IpAddr;
@@ -40,6 +42,8 @@ object! {
         "issuedAt" issued_at: jiff::Timestamp = required("hosts without a clock take it as the least the time can be"),
         /// From then on it is not accepted as new input. A manifest in force stays in force.
         "expiresAt" expires_at: jiff::Timestamp = default("it never expires"),
+        /// The least version of the image that may take it up, compared with IMAGE_VERSION of os-release(5).
+        "minImageVersion" min_image_version: ImageVersion = default("any image"),
         /// SHA-256 of the manifest of the generation before; a host that has that generation checks it.
         "supersedes" supersedes: Digest = default("not checked"),
     }
@@ -156,12 +160,14 @@ object! {
 }
 
 object! {
-    /// Whether the etcd cluster exists yet; exactly one of 'phase' and 'formed'.
+    /// Whether the etcd cluster exists yet; exactly one of 'phase', 'formed' and 'recovery'.
     Etcd, "'etcd'" {
         /// `genesis`: it does not exist yet, all masters together form it once.
         "phase" phase: Phase = default("'formed' is given"),
         /// It exists; it is never formed again.
         "formed" formed: Formed = default("'phase' is given"),
+        /// It existed and lost its quorum for good: one master carries its data over into a new cluster, once.
+        "recovery" recovery: Recovery = default("the cluster has its quorum"),
     }
 }
 
@@ -170,6 +176,20 @@ object! {
     Formed, "'formed'" {
         /// The etcd cluster id, 16 hexadecimal digits, as 'quorate status' shows it.
         "clusterId" cluster_id: HexId = required("it is what tells this cluster from one formed by mistake"),
+    }
+}
+
+object! {
+    /// The one order to give up an etcd cluster and to carry its data over into a new one.
+    Recovery, "'recovery'" {
+        /// The etcd cluster id that is given up, as 'quorate status' showed it. A cluster is given up only once.
+        "lostClusterId" lost_cluster_id: HexId = required("a directive must not reach any other cluster than the one that is lost"),
+        /// The master whose data is carried over; the others put theirs aside and join it.
+        "from" from: NodeName = required("only one master's data can go on, and nobody but you can choose it"),
+        /// SHA-256 of a snapshot in that master's /var/lib/quorate/etcd/snapshots, to be restored in place of its own data.
+        "snapshot" snapshot: Digest = default("the data that 'from' has"),
+        /// From then on it is not begun any more; at most a day after 'issuedAt'.
+        "expiresAt" expires_at: jiff::Timestamp = required("an order to give up a cluster must not lie about for later"),
     }
 }
 
@@ -218,16 +238,6 @@ pub struct Phase;
 /// `identity.serial`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Serial(pub String);
-
-/// Bounds of a generation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct GenerationBounds;
-
-impl Bounds for GenerationBounds {
-    // JSON and many YAML readers keep integers exactly only up to 2^53 - 1.
-    const BOUNDS: (u64, u64) = (1, (1 << 53) - 1);
-    const WHAT: &'static str = "a generation";
-}
 
 /// Bounds of a virtual router id (RFC 9568 §5.2.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,14 +4,19 @@
 //! anything parses it; each candidate takes the same way and is then held against it. The highest acceptable
 //! generation wins, wherever it lay. A candidate that is refused changes nothing: the last good manifest stays in force.
 //!
-//! [`choose`] is the decision, pure; [`intake`] reads and, in [`Mode::Store`], keeps what was chosen.
+//! [`choice`] is the decision, pure; [`rotate`] settles before it whom to trust, and [`mark`] what was accepted so far;
+//! [`intake`] reads and, in [`Mode::Store`], keeps what was chosen.
 
-use super::Manifest;
+mod choice;
+mod mark;
 mod rotate;
 
+pub use super::refusal::Class;
+
+use super::Manifest;
 use super::parse::{Parsed, parse};
-use super::source::{self, Candidate, Origin};
-use super::succession;
+use super::source::pair::PairError;
+use super::source::{self, Candidate, Origin, Where};
 use crate::durable::DurableError;
 use crate::ident::{Digest, Generation};
 use crate::journal::chain;
@@ -19,11 +24,12 @@ use crate::paths::Paths;
 use crate::trust::clock::Clock;
 use crate::trust::host::{self, ImageError, Roots};
 use crate::trust::keyring::Keyring;
-use crate::trust::rollback::{self, Admission, HighWater, RollbackError};
+use crate::trust::rollback::Least;
 use crate::trust::rotation::Root;
-use crate::trust::store::{self, Record, StoreError, Stored};
+use crate::trust::store::{self, Mark, Record, StoreError, Stored};
 use crate::trust::{self, Purpose, Verified};
 use crate::yaml::finding::{Findings, Weight};
+use choice::{Standing, choose};
 use serde::Serialize;
 
 /// Whether an accepted manifest is kept.
@@ -87,20 +93,6 @@ pub struct Refused {
     pub why: String,
 }
 
-/// The kinds of reasons, from the one that has to be repaired first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Class {
-    /// It cannot be read or no trusted key signed it (exit code 5).
-    NotTrusted,
-    /// It is signed and has errors (exit code 6).
-    Invalid,
-    /// It is valid, and following it could cost the cluster its quorum (exit code 3).
-    Unsafe,
-    /// It is older than what is in force, or expired: usual for a drop that nobody took away, and nothing to repair.
-    Stale,
-}
-
 /// Why the intake as a whole failed. Nothing that was dropped can cause this.
 #[derive(Debug, thiserror::Error)]
 pub enum IntakeError {
@@ -123,25 +115,22 @@ struct Offer {
     in_force: InForce,
 }
 
-/// What [`choose`] decided.
-#[derive(Debug, PartialEq, Eq)]
-struct Choice {
-    /// Index of the offer that is put in force, and how it stands to the mark.
-    accepted: Option<(usize, Admission)>,
-    /// Index and reason of each offer that is not.
-    refused: Vec<(usize, Class, String)>,
-}
-
 /// Finds, verifies, judges and, in [`Mode::Store`], keeps.
 ///
 /// # Errors
 /// When the trust files of the image or this host's own store cannot be read or written. What was dropped never causes
 /// one: it is refused.
 pub fn intake(paths: &Paths, clock: Clock, mode: Mode) -> Result<Intake, IntakeError> {
+    intake_from(Where::Host, paths, clock, mode)
+}
+
+/// The same for what lies in one place.
+///
+/// # Errors
+/// As [`intake`].
+pub fn intake_from(place: Where<'_>, paths: &Paths, clock: Clock, mode: Mode) -> Result<Intake, IntakeError> {
     let (roots, mut refused) = rotate::rotate(host::roots(paths)?, paths, clock, mode)?;
     let keyring = &roots.current.keyring;
-    let mark = store::high_water(paths)?;
-    let least = host::least_generation(paths)?;
     let mut notes: Vec<String> =
         keyring.spoiled().iter().map(|line| format!("{}: {line}", paths.allowed_signers().display())).collect();
 
@@ -150,13 +139,24 @@ pub fn intake(paths: &Paths, clock: Clock, mode: Mode) -> Result<Intake, IntakeE
     let clock = accepted.map_or(clock, |manifest| clock.not_before(manifest.issued_at));
     if !clock.trusted {
         notes.push(format!(
-            "nobody vouches for the clock of this host (it says {}); expiry is judged by it",
+            "nobody vouches for the clock of this host (it says {}); expiry is judged by it until systemd-timesyncd or chrony \
+             has synchronised it",
             clock.now.strftime("%FT%TZ")
         ));
     }
-    let mut offers = offers(paths, keyring, &clock, accepted, &mut refused);
+    let image = host::image_version(paths)?;
+    notes.extend(accepted.and_then(|manifest| choice::image_lags(image.as_ref(), manifest)));
+    let mut offers = offers(source::look(paths, place), keyring, &clock, accepted, &mut refused);
     let offered: Vec<&Manifest> = offers.iter().map(|offer| offer.in_force.manifest.get()).collect();
-    let choice = choose(accepted, highest(mark, accepted).as_ref(), &offered, least, keyring.threshold(), &clock);
+    let here = Standing {
+        in_force: accepted,
+        highest: mark::highest(paths, &roots, kept.as_ref())?,
+        least: Least { image: host::least_generation(paths)?, restart: roots.current.restart },
+        threshold: keyring.threshold(),
+        image: image.as_ref(),
+        clock: &clock,
+    };
+    let choice = choose(&here, &offered);
     refused.extend(choice.refused.iter().map(|(at, class, why)| Refused {
         origin: offers[*at].origin.clone(),
         class: *class,
@@ -167,12 +167,13 @@ pub fn intake(paths: &Paths, clock: Clock, mode: Mode) -> Result<Intake, IntakeE
     let keep = |offer: Offer| -> Result<InForce, IntakeError> {
         if mode == Mode::Store {
             let record = Record { origin: offer.origin.to_string(), accepted_at: clock.now };
-            let mark = offer.in_force.manifest.get().mark();
+            let highest = offer.in_force.manifest.get().mark();
+            let mark = Mark { highest, trust_version: roots.current.version };
             store::accept(paths, &mark, &Stored { record: Some(record), ..offer.stored })?;
         }
         Ok(offer.in_force)
     };
-    if let Some((at, _)) = choice.accepted {
+    if let Some(at) = choice.accepted {
         let change = Change::Accepted { from: accepted.map(|before| before.generation), to: offered[at].generation };
         let in_force = Some(keep(offers.swap_remove(at))?);
         return Ok(Intake { in_force, change, refused, notes });
@@ -223,16 +224,15 @@ fn kept(paths: &Paths, roots: &Roots, refused: &mut Vec<Refused>) -> Result<Opti
 
 /// Everything that was found, is signed and is valid by itself, in the order of precedence.
 fn offers(
-    paths: &Paths,
+    (candidates, broken): (Vec<Candidate>, Vec<source::Broken>),
     keyring: &Keyring,
     clock: &Clock,
     accepted: Option<&Manifest>,
     refused: &mut Vec<Refused>,
 ) -> Vec<Offer> {
-    let (candidates, broken) = source::discover(paths);
     refused.extend(broken.into_iter().map(|broken| Refused {
         origin: broken.origin,
-        class: Class::NotTrusted,
+        class: if matches!(broken.error, PairError::Awaited(_)) { Class::Awaited } else { Class::NotTrusted },
         why: chain(&broken.error),
     }));
     let mut offers = Vec::new();
@@ -273,99 +273,6 @@ fn open(
             _ => (Class::Invalid, findings.to_string()),
         })?;
     Ok(InForce { manifest, origin: found, signers: signed.signers, warnings })
-}
-
-/// The mark that holds: the one on disk may be too low if a run was killed between switching and writing it.
-fn highest(mark: Option<HighWater>, accepted: Option<&Manifest>) -> Option<HighWater> {
-    let in_force = accepted.map(Manifest::mark);
-    match (mark, in_force) {
-        (Some(mark), Some(in_force)) if in_force.generation > mark.generation => Some(in_force),
-        (mark, in_force) => mark.or(in_force),
-    }
-}
-
-/// Which of the offers, in the order of precedence, is put in force.
-fn choose(
-    in_force: Option<&Manifest>,
-    highest: Option<&HighWater>,
-    offers: &[&Manifest],
-    least: Generation,
-    threshold: usize,
-    clock: &Clock,
-) -> Choice {
-    let mut choice = Choice { accepted: None, refused: Vec::new() };
-    let mut acceptable: Vec<(usize, Admission)> = Vec::new();
-    for (at, offer) in offers.iter().enumerate() {
-        match judge(in_force, highest, offer, least, threshold, clock) {
-            Ok(admission) => acceptable.push((at, admission)),
-            Err((class, why)) => choice.refused.push((at, class, why)),
-        }
-    }
-    let Some(top) = acceptable.iter().map(|(at, _)| offers[*at].generation).max() else { return choice };
-    let digests: std::collections::BTreeSet<_> =
-        acceptable.iter().filter(|(at, _)| offers[*at].generation == top).map(|(at, _)| offers[*at].digest).collect();
-    let forked = digests.len() > 1;
-    for (at, admission) in acceptable {
-        let offer = offers[at];
-        if offer.generation < top {
-            choice.refused.push((at, Class::Stale, format!("generation {top} was dropped as well and is newer")));
-        } else if forked {
-            let why = format!(
-                "there are {} different manifests of generation {top}, and other masters may see only one of them; \
-                 give one of them a higher 'metadata.generation'",
-                digests.len()
-            );
-            choice.refused.push((at, Class::Unsafe, why));
-        } else if choice.accepted.is_none() && in_force.is_none_or(|in_force| in_force.digest != offer.digest) {
-            choice.accepted = Some((at, admission));
-        }
-        // What is left is a copy of what is accepted or in force: nothing to say of it.
-    }
-    choice.refused.sort_by_key(|(at, _, _)| *at);
-    choice
-}
-
-/// Whether one offer, looked at alone, may be put in force.
-fn judge(
-    in_force: Option<&Manifest>,
-    highest: Option<&HighWater>,
-    offer: &Manifest,
-    least: Generation,
-    threshold: usize,
-    clock: &Clock,
-) -> Result<Admission, (Class, String)> {
-    let admission = rollback::admit(highest, &offer.mark(), least, threshold).map_err(|error| {
-        let class = match error {
-            RollbackError::Older { .. } | RollbackError::BelowImage { .. } => Class::Stale,
-            RollbackError::OtherContent { .. } | RollbackError::OtherCluster { .. } | RollbackError::Jump { .. } => {
-                Class::Unsafe
-            }
-        };
-        (class, error.to_string())
-    })?;
-    if admission == Admission::Same {
-        return Ok(admission);
-    }
-    if let Some(expired) = offer.expires_at.filter(|expires| *expires <= clock.now) {
-        let why = format!(
-            "generation {} expired at {expired}, before it was accepted here; issue a new generation",
-            offer.generation
-        );
-        return Err((Class::Stale, why));
-    }
-    match in_force {
-        Some(before) => {
-            succession::judge(before, offer).map(|()| admission).map_err(|error| (Class::Unsafe, chain(&error)))
-        }
-        None => Ok(admission),
-    }
-}
-
-impl Refused {
-    /// Whether somebody has to do something about it.
-    pub fn needs_repair(&self) -> bool {
-        self.class != Class::Stale
-    }
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ pub mod document;
 pub mod identity;
 pub mod intake;
 pub mod parse;
+pub mod refusal;
 pub mod scalar;
 pub mod schema;
 pub mod source;
@@ -24,9 +25,16 @@ use crate::ident::{ClusterId, ClusterName, Digest, Generation, LinkLabel, Mac, M
 use crate::quorum::membership::Seat;
 use crate::quorum::policy::Acknowledgements;
 use crate::trust::rollback::HighWater;
+use crate::version::ImageVersion;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::time::Duration;
+
+/// The file in a drop directory that holds a master's key and certificates.
+pub const DROPPED_BUNDLE: &str = "node.pem";
+
+/// No honest bundle is larger: three PEM blocks of a few hundred bytes each.
+pub const MOST_BUNDLE_BYTES: usize = 64 * 1024;
 
 /// One generation of a cluster's manifest, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +53,8 @@ pub struct Manifest {
     pub expires_at: Option<jiff::Timestamp>,
     /// `metadata.supersedes`: digest of the generation before.
     pub supersedes: Option<Digest>,
+    /// `metadata.minImageVersion`: an older image does not accept it as new input.
+    pub min_image_version: Option<ImageVersion>,
     /// `spec.environment`.
     pub environment: Environment,
     /// `spec.vip`.
@@ -203,4 +213,19 @@ pub enum EtcdPhase {
         /// The id that every member must report.
         cluster_id: u64,
     },
+    /// It lost its quorum for good; one master carries its data over into a new cluster, once.
+    Recovery(Recovery),
+}
+
+/// `spec.etcd.recovery`: the one order to give up an etcd cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recovery {
+    /// `lostClusterId`: the etcd cluster that is given up.
+    pub lost: u64,
+    /// `from`: whose data goes on.
+    pub from: NodeName,
+    /// `snapshot`: digest of the snapshot that is restored in place of that master's own data.
+    pub snapshot: Option<Digest>,
+    /// `expiresAt`: not begun any more from then on.
+    pub expires_at: jiff::Timestamp,
 }

@@ -6,8 +6,8 @@
 
 use super::document::{self, Document};
 use super::{
-    Environment, EtcdPhase, Identity, Manifest, Master, Probe, ProbeTarget, Transport, Vip, Vrrp, VrrpChecksum,
-    VrrpVersion, check,
+    Environment, EtcdPhase, Identity, Manifest, Master, Probe, ProbeTarget, Recovery, Transport, Vip, Vrrp,
+    VrrpChecksum, VrrpVersion, check,
 };
 use crate::ident::{ClusterId, Digest, Generation, Vrid};
 use crate::quorum::policy::Acknowledgements;
@@ -119,6 +119,7 @@ fn manifest(document: Document, digest: Digest) -> Option<Manifest> {
         issued_at: metadata.issued_at?.value,
         expires_at: metadata.expires_at.map(|written| written.value),
         supersedes: metadata.supersedes.map(|written| written.value),
+        min_image_version: metadata.min_image_version.map(|written| written.value),
         environment: spec.environment.map_or(Environment::Production, |written| written.value),
         vip: Vip {
             addresses: vip.addresses?.value.into_iter().map(|written| written.value).collect(),
@@ -210,9 +211,15 @@ fn probe(written: document::Probe) -> Option<Probe> {
 }
 
 fn etcd(written: document::Etcd) -> Option<EtcdPhase> {
-    match (written.phase, written.formed) {
-        (Some(_), None) => Some(EtcdPhase::Genesis),
-        (None, Some(formed)) => Some(EtcdPhase::Formed { cluster_id: formed.value.cluster_id?.value.0 }),
+    match (written.phase, written.formed, written.recovery) {
+        (Some(_), None, None) => Some(EtcdPhase::Genesis),
+        (None, Some(formed), None) => Some(EtcdPhase::Formed { cluster_id: formed.value.cluster_id?.value.0 }),
+        (None, None, Some(recovery)) => Some(EtcdPhase::Recovery(Recovery {
+            lost: recovery.value.lost_cluster_id?.value.0,
+            from: recovery.value.from?.value,
+            snapshot: recovery.value.snapshot.map(|written| written.value),
+            expires_at: recovery.value.expires_at?.value,
+        })),
         _ => None,
     }
 }

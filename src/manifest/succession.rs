@@ -1,10 +1,9 @@
 //! May this manifest follow the one in force? What `quorate check --against` says on the workstation and what a host
 //! says at the drop, from one function.
 
-use super::{EtcdPhase, Manifest};
-use crate::ident::Generation;
+use super::{EtcdPhase, Manifest, Recovery};
 use crate::quorum::membership::{Succession, judge_transition};
-use crate::trust::rollback::{self, Admission};
+use crate::trust::rollback::{self, Admission, Least};
 
 /// Why a manifest may not follow the one in force.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -37,6 +36,17 @@ pub enum SuccessionError {
         /// The one that is named.
         named: u64,
     },
+    /// It gives up an etcd cluster that is not the one in force.
+    #[error(
+        "the etcd cluster is {formed:016x} and 'recovery' gives up {lost:016x}; read the id of the lost cluster from \
+         'quorate status' and sign again"
+    )]
+    OtherLost {
+        /// The cluster that exists.
+        formed: u64,
+        /// The one that is given up.
+        lost: u64,
+    },
     /// It says which manifest it replaces, and that is not the one in force.
     #[error(
         "'supersedes' names {named}, in force is {in_force}; somebody else changed the manifest in between: start from that one"
@@ -61,6 +71,13 @@ pub fn judge(before: &Manifest, after: &Manifest) -> Result<(), SuccessionError>
         (EtcdPhase::Formed { cluster_id: formed }, EtcdPhase::Formed { cluster_id: named }) if formed != named => {
             return Err(SuccessionError::OtherEtcd { formed: *formed, named: *named });
         }
+        (EtcdPhase::Recovery(recovery), EtcdPhase::Genesis) => {
+            return Err(SuccessionError::GenesisAgain { formed: recovery.lost });
+        }
+        (EtcdPhase::Formed { cluster_id: formed }, EtcdPhase::Recovery(Recovery { lost, .. })) if formed != lost => {
+            return Err(SuccessionError::OtherLost { formed: *formed, lost: *lost });
+        }
+        // After a recovery the cluster has an id that no manifest could know: the hosts compare it with what they run.
         _ => {}
     }
     let (from, to) = (before.seats(), after.seats());
@@ -86,7 +103,7 @@ pub fn judge(before: &Manifest, after: &Manifest) -> Result<(), SuccessionError>
 /// In words, what the host would say.
 pub fn follows(before: &Manifest, after: &Manifest) -> Result<(), String> {
     let in_force = before.mark();
-    match rollback::admit(Some(&in_force), &after.mark(), Generation(0), 1) {
+    match rollback::admit(Some(&in_force), &after.mark(), Least::default(), 1) {
         Ok(Admission::Same) => Ok(()),
         Ok(Admission::New) => judge(before, after).map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string()),
@@ -96,7 +113,7 @@ pub fn follows(before: &Manifest, after: &Manifest) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ident::Digest;
+    use crate::ident::{Digest, Generation};
 
     fn manifest(generation: u64, etcd: EtcdPhase) -> Manifest {
         let text = include_str!("../../spec/examples/three-masters.yaml");
@@ -119,6 +136,32 @@ mod tests {
             "the etcd cluster is 0000000000000007 and 'etcd' names 0000000000000008; a cluster's id never changes: keep \
              'formed: { clusterId: \"0000000000000007\" }'"
         );
+    }
+
+    #[test]
+    fn a_recovery_gives_up_the_cluster_that_exists_and_is_followed_by_the_new_one() {
+        let formed = |cluster_id| EtcdPhase::Formed { cluster_id };
+        let recovery = |lost| {
+            let from = "m2".parse().unwrap();
+            EtcdPhase::Recovery(Recovery { lost, from, snapshot: None, expires_at: jiff::Timestamp::MAX })
+        };
+        let genesis = || EtcdPhase::Genesis;
+        let table = [
+            (formed(7), recovery(7), Ok(())),
+            (genesis(), recovery(7), Ok(())),
+            (formed(7), recovery(8), Err(SuccessionError::OtherLost { formed: 7, lost: 8 })),
+            (recovery(7), formed(8), Ok(())),
+            (recovery(7), formed(7), Ok(())),
+            (recovery(7), recovery(7), Ok(())),
+            (recovery(7), genesis(), Err(SuccessionError::GenesisAgain { formed: 7 })),
+        ];
+        for (before, after, expected) in table {
+            assert_eq!(
+                judge(&manifest(1, before.clone()), &manifest(2, after.clone())),
+                expected,
+                "{before:?} {after:?}"
+            );
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer;
 
 /// No honest bundle is larger: three PEM blocks of a few hundred bytes each.
-pub const MOST_BYTES: usize = 64 * 1024;
+pub const MOST_BYTES: usize = crate::manifest::MOST_BUNDLE_BYTES;
 
 /// A private key with its certificate and the CA, in PEM, and what the certificates say.
 #[derive(Clone, PartialEq, Eq)]

@@ -1,8 +1,9 @@
 //! Key material on a master: what was dropped, what is installed, and putting a bundle in force.
 
 use super::bundle::{Bundle, Fault, MOST_BYTES};
-use super::{Action, CA, CERTIFICATE, DROPPED_BUNDLE, Dropped, Installed, KEY, Observed};
+use super::{Action, CA, CERTIFICATE, Dropped, Installed, KEY, Observed};
 use crate::durable::{self, DurableError};
+use crate::manifest::source;
 use crate::paths::Paths;
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Read};
@@ -12,8 +13,7 @@ use std::path::Path;
 /// Everything [`super::plan`] needs, as of `now`.
 pub fn observe(paths: &Paths, now: jiff::Timestamp) -> Observed {
     let place = paths.node_pki();
-    let dropped = paths.drops().into_iter().filter_map(|directory| {
-        let origin = directory.join(DROPPED_BUNDLE);
+    let dropped = source::bundles(paths).into_iter().filter_map(|origin| {
         let bundle = read(&origin)?.and_then(|text| Bundle::read(&text));
         Some(Dropped { origin, bundle })
     });

@@ -20,8 +20,6 @@ use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-/// The file in a drop directory that holds a master's key and certificates.
-pub const DROPPED_BUNDLE: &str = "node.pem";
 /// The installed private key, below `Paths::node_pki`.
 pub const KEY: &str = "node.key";
 /// The installed certificate.

@@ -66,7 +66,7 @@ impl Workshop {
 
     /// Where a master's bundle lies.
     pub fn bundle(&self, master: &NodeName) -> PathBuf {
-        self.place.join("nodes").join(master.as_str()).join(super::DROPPED_BUNDLE)
+        self.place.join("nodes").join(master.as_str()).join(crate::manifest::DROPPED_BUNDLE)
     }
 
     /// Keeps a new CA.

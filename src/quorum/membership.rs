@@ -29,6 +29,9 @@ pub struct Members {
 pub enum Change {
     /// Add a member without a vote.
     AddLearner,
+    /// The same where a signed recovery left a single voter of a larger cluster: the one way from one to two, because one is
+    /// no better than two there and every master of the manifest is to come back.
+    GrowBack,
     /// Give the learner, in sync by the caller's own measure, its vote.
     Promote,
     /// Remove a voter.
@@ -79,17 +82,17 @@ pub fn judge_change(members: Members, change: Change, acknowledged: &Acknowledge
                 .into(),
             instead: "create a new cluster with 3 masters and move the data".into(),
         },
-        Change::AddLearner if learners > 0 => {
+        Change::AddLearner | Change::GrowBack if learners > 0 => {
             not_now("another member is still learning".into(), "that learner being promoted or removed")
         }
         // etcd itself refuses to add beside a dead voter (E8): the dead one goes first, so that the cluster is never
         // asked to grow while it can lose no more.
-        Change::AddLearner if healthy < voters => not_now(
+        Change::AddLearner | Change::GrowBack if healthy < voters => not_now(
             format!("{} of {voters} voters are not healthy", voters - healthy),
             "every voter being healthy, or the dead one being replaced in the manifest and removed",
         ),
         Change::Promote if learners == 0 => not_now("no member is learning".into(), "a learner in sync"),
-        Change::AddLearner | Change::Promote | Change::RemoveLearner => Safety::Safe,
+        Change::AddLearner | Change::GrowBack | Change::Promote | Change::RemoveLearner => Safety::Safe,
         Change::Remove { .. } if voters < 2 => Safety::Never {
             why: "it is the last voter".into(),
             instead: "stop the cluster instead of removing its last member".into(),

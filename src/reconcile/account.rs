@@ -50,6 +50,15 @@ impl Account<'_> {
         durable::replace(&self.paths.metrics(), metrics::render(&status).as_bytes(), MODE, None)?;
         Ok(status)
     }
+
+    /// Writes both files while another manifest is on trial: `desired` is what is in force.
+    ///
+    /// # Errors
+    /// As [`Account::write`].
+    pub fn trying(&self, desired: &Desired, observed: &Observed, activity: Activity) -> Result<Status, DurableError> {
+        let news = News { activity: Some(activity), ..News::default() };
+        self.write(Phase::Converging, Some(cluster(desired, observed)), news)
+    }
 }
 
 /// Follows one convergence and accounts for each of its rounds.

@@ -105,14 +105,14 @@ pub async fn converge<H: Host>(
 
 /// What became of a round's steps, but for those that are simply done.
 #[derive(Debug, Default)]
-struct Applied {
-    failures: Vec<Failure>,
+pub(super) struct Applied {
+    pub(super) failures: Vec<Failure>,
     held: Vec<Blocked>,
 }
 
 /// Carries the steps out in order. One that fails or is held ends its own part, whose later steps may rest on it,
 /// and no other.
-async fn carry_out<H: Host>(
+pub(super) async fn carry_out<H: Host>(
     host: &mut H,
     desired: &Desired,
     steps: &[Step<Action>],

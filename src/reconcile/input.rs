@@ -9,7 +9,7 @@ use std::path::PathBuf;
 /// What tells one version of a file from another without opening it: inode, size, and change time in seconds and ns.
 type Stamp = (u64, u64, i64, i64);
 
-/// The drop directories as they were when last looked at.
+/// The drop directories, and what was copied from elsewhere, as they were when last looked at.
 #[derive(Debug)]
 pub struct Drops {
     directories: Vec<PathBuf>,
@@ -19,7 +19,7 @@ pub struct Drops {
 impl Drops {
     /// Remembers what lies there now.
     pub fn seen(paths: &Paths) -> Self {
-        let directories = paths.drops().to_vec();
+        let directories: Vec<PathBuf> = paths.drops().into_iter().chain([paths.collected()]).collect();
         let seen = look(&directories);
         Self { directories, seen }
     }

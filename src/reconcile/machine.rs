@@ -22,6 +22,8 @@ use tokio::time::Instant;
 const JOB_DEADLINE: Duration = Duration::from_secs(10);
 /// How often a long step looks whether something was dropped meanwhile.
 const LOOK_FOR_INPUT: Duration = Duration::from_secs(1);
+/// What a run is to systemd.
+const RUN_UNIT: &str = "quorate-reconcile.service";
 /// The user that quorate-etcd.service runs as (units/sysusers.conf).
 const ETCD_USER: &str = "etcd";
 
@@ -53,6 +55,15 @@ impl Machine {
         let Some(notice) = Notice::of(status) else { return Ok(()) };
         let material = etcd::observe::read_material(&self.paths)?;
         Ok(etcd::survey::publish(&desired.etcd(), &material, serde_json::to_vec(&notice)?).await?)
+    }
+
+    /// Has systemd start the next run, which waits for this one's lock and then converges to what is in force by then.
+    ///
+    /// # Errors
+    /// When systemd cannot be asked or does not want to.
+    pub async fn queue_a_run(&self) -> Result<(), String> {
+        let bus = self.bus.as_ref().map_err(|error| chain(error))?;
+        bus.queue(RUN_UNIT).await.map_err(|error| chain(&error))
     }
 
     async fn unit(&self, unit: Unit) -> UnitState {

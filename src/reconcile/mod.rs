@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod apply;
+pub mod attempt;
 pub mod host;
 pub mod input;
 pub mod lock;
@@ -12,6 +13,10 @@ pub mod machine;
 pub mod observe;
 pub mod plan;
 pub mod run;
+#[cfg(test)]
+mod sim;
+pub mod story;
+pub mod trial;
 
 use crate::file::{Owner, RenderedFile};
 use crate::ident::NodeName;
@@ -111,6 +116,27 @@ impl Action {
             Action::Pki(_) => Part::Pki,
             Action::Vrrp(_) => Part::Vrrp,
             Action::Etcd(_) => Part::Etcd,
+        }
+    }
+
+    /// The fields of the manifest that ask for it.
+    pub fn field(&self) -> &'static str {
+        use etcd::Action as E;
+        match self {
+            Action::Pki(_) => "spec.masters",
+            Action::Vrrp(vrrp::Action::WriteConfig(_)) => "spec.vip, spec.vrrp, spec.health",
+            Action::Vrrp(vrrp::Action::Unit(_)) => "spec.vip",
+            Action::Etcd(E::Recovery(_)) => "spec.etcd.recovery",
+            Action::Etcd(E::AddLearner { .. } | E::RemoveMember { .. } | E::Promote { .. }) => "spec.masters",
+            Action::Etcd(
+                E::FormCluster { .. }
+                | E::AwaitFormation
+                | E::WriteMarker { .. }
+                | E::Render { .. }
+                | E::ArchiveData { .. }
+                | E::RecordFormed { .. }
+                | E::Unit(_),
+            ) => "spec.etcd",
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::Desired;
 use super::account::{Account, Follower, News};
 use super::apply::{self, Event};
+use super::attempt::{self, Ended, Try};
 use super::lock::{self, LockError};
 use super::machine::Machine;
 use super::observe::facts;
@@ -19,12 +20,14 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// What a run is given.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Options {
     /// Where everything lies.
     pub paths: Paths,
     /// How long to stay while something named is on its way.
     pub patience: Duration,
+    /// A manifest to be tried first.
+    pub trial: Option<Try>,
 }
 
 /// What a run tells whoever follows it.
@@ -40,6 +43,10 @@ pub enum Told<'a> {
     Ignored(&'a str),
     /// Something happened while converging.
     Event(Event<'a>),
+    /// What becomes of a trial.
+    Trial(attempt::News<'a>),
+    /// A trial is over; an ordinary run follows.
+    Tried(&'a Ended),
 }
 
 /// Why there was no run, or none that could be accounted for.
@@ -63,24 +70,32 @@ pub struct Outcome {
     pub status: Status,
     /// Drops that were refused.
     pub refused: Vec<Refused>,
+    /// How the trial ended, when there was one.
+    pub tried: Option<Ended>,
 }
 
 /// Runs until converged, blocked, failed, or out of patience.
 ///
 /// # Errors
 /// When the lock is not to be had or status cannot be written.
-pub async fn run(options: &Options, tell: &mut dyn FnMut(Told<'_>)) -> Result<Outcome, RunError> {
-    let paths = &options.paths;
+pub async fn run(options: &mut Options, tell: &mut dyn FnMut(Told<'_>)) -> Result<Outcome, RunError> {
+    let Options { paths, patience, trial } = options;
     durable::directory(&paths.run(), 0o755)?;
-    let _lock = lock::take(&paths.lock(), options.patience, |holder| tell(Told::LockedBy(holder))).await?;
-    let deadline = Instant::now() + options.patience;
+    let _lock = lock::take(&paths.lock(), *patience, |holder| tell(Told::LockedBy(holder))).await?;
+    let mut tried = None;
+    if let Some(trial) = trial {
+        let ended = attempt::attempt(trial, paths, tell).await?;
+        tell(Told::Tried(&ended));
+        tried = Some(ended);
+    }
+    let deadline = Instant::now() + *patience;
     loop {
         // Before the intake: what is dropped while it reads makes this pass begin again.
         let mut machine = Machine::new(paths.clone()).await;
         let intake = intake(paths, trust::host::clock(paths), Mode::Store)?;
         tell(Told::Intake(&intake));
         if let Some(status) = pass(&mut machine, &intake, paths, deadline, tell).await? {
-            return Ok(Outcome { status, refused: intake.refused });
+            return Ok(Outcome { status, refused: intake.refused, tried });
         }
     }
 }
@@ -94,12 +109,12 @@ async fn pass(
     tell: &mut dyn FnMut(Told<'_>),
 ) -> Result<Option<Status>, DurableError> {
     // A stale drop is what every accepted one becomes; it is not worth waking anybody.
-    let refused = intake.refused.iter().filter(|refused| refused.class != Class::Stale);
+    let refused = intake.refused.iter().filter(|refused| refused.class.needs_repair());
     let refused_drops =
         refused.map(|refused| RefusedDrop { origin: refused.origin.to_string(), why: refused.why.clone() }).collect();
     let account = Account { paths, refused_drops };
     let Some(manifest) = intake.in_force.as_ref().map(|in_force| &in_force.manifest) else {
-        let blocked = no_manifest(paths);
+        let blocked = no_manifest(paths, &intake.refused);
         tell(Told::Blocked(&blocked));
         return account.write(Phase::NoManifest, None, News { blocked: vec![blocked], ..News::default() }).map(Some);
     };
@@ -134,13 +149,15 @@ async fn pass(
 }
 
 /// What stands in the way before the first drop.
-pub fn no_manifest(paths: &Paths) -> Blocked {
+pub fn no_manifest(paths: &Paths, refused: &[Refused]) -> Blocked {
+    let awaited = refused.iter().filter(|refused| refused.class == Class::Awaited);
+    let awaited: String = awaited.map(|refused| format!("; {}: {}", refused.origin, refused.why)).collect();
     let places: Vec<String> = paths.drops().iter().map(|place| place.display().to_string()).collect();
     Blocked {
         part: Part::Manifest,
         hold: Hold::Waiting,
         what: "converge this host".into(),
-        why: "no manifest was ever accepted here".into(),
+        why: format!("no manifest was ever accepted here{awaited}"),
         unblock: format!(
             "'manifest.yaml', 'manifest.yaml.sig' and this master's 'node.pem' in one of {}",
             places.join(", ")
@@ -148,7 +165,8 @@ pub fn no_manifest(paths: &Paths) -> Blocked {
     }
 }
 
-fn not_a_master(error: &IdentityError) -> Blocked {
+/// What stands in the way on a host that the manifest does not name exactly once.
+pub fn not_a_master(error: &IdentityError) -> Blocked {
     Blocked {
         part: Part::Manifest,
         hold: Hold::Refused,

@@ -29,6 +29,15 @@ pub enum BusError {
         /// systemd's word for the end of the job.
         result: String,
     },
+    /// A unit could not be queued.
+    #[error("systemd does not start {unit}")]
+    Queue {
+        /// Which.
+        unit: &'static str,
+        /// Its answer.
+        #[source]
+        source: zbus::Error,
+    },
     /// The job is still running.
     #[error("systemd has not finished to {action} after {} s; see 'systemctl list-jobs'", waited.as_secs())]
     Deadline {
@@ -81,6 +90,15 @@ impl Bus {
                 UnitState::Changing
             }
         })
+    }
+
+    /// Has `unit` started and does not wait for it.
+    ///
+    /// # Errors
+    /// When systemd refuses.
+    pub async fn queue(&self, unit: &'static str) -> Result<(), BusError> {
+        let queued = self.manager.start_unit(unit, Mode::Replace).await;
+        queued.map(drop).map_err(|source| BusError::Queue { unit, source })
     }
 
     /// Carries out `action` and waits until systemd reports its job done.

@@ -75,6 +75,19 @@ pub enum EnvelopeError {
     },
 }
 
+/// The same block with flags and counter beside the signature proper, where PROTOCOL.u2f has them. ssh-key 0.6.7 does so
+/// when it reads, and writes them *into* it for ECDSA keys of tokens: what it wrote, nobody could read.
+fn trailer_beside(text: &str, signature_bytes: usize) -> Option<String> {
+    let block = pem::parse(text).ok()?;
+    let mut bytes = block.contents().to_vec();
+    // The last string of the block is the signature; its length stands right before it.
+    let length_at = bytes.len().checked_sub(signature_bytes + 4)?;
+    let proper = u32::try_from(signature_bytes.checked_sub(FIDO_TRAILER_BYTES)?).ok()?;
+    bytes.get_mut(length_at..length_at + 4)?.copy_from_slice(&proper.to_be_bytes());
+    let as_openssh = pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF).set_line_wrap(70);
+    Some(pem::encode_config(&pem::Pem::new(block.tag(), bytes), as_openssh))
+}
+
 impl Envelope {
     /// All signatures of a file.
     ///
@@ -123,6 +136,10 @@ impl Envelope {
     /// When the signature cannot be encoded.
     pub fn to_text(&self) -> Result<String, ssh_key::Error> {
         let mut text = self.signature.to_pem(LineEnding::LF)?;
+        if self.key().algorithm() == Algorithm::SkEcdsaSha2NistP256 {
+            text =
+                trailer_beside(&text, self.signature.signature_bytes().len()).ok_or(ssh_key::Error::FormatEncoding)?;
+        }
         if !text.ends_with('\n') {
             text.push('\n');
         }

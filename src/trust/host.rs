@@ -1,13 +1,15 @@
 //! What the image and the kernel of this host say: whose signatures count, what is the least generation, what time it is.
 
-use super::Purpose;
 use super::clock::Clock;
 use super::keyring::Keyring;
 use super::policy::{self, Policy};
+use super::rollback::Restart;
 use super::rotation::{self, Root, RotationError};
+use super::{Purpose, kernel};
 use crate::durable::{self, DurableError};
 use crate::ident::{Digest, Generation};
 use crate::paths::Paths;
+use crate::version::ImageVersion;
 use jiff::Timestamp;
 use std::fs;
 use std::io::{self, Read};
@@ -30,7 +32,7 @@ pub struct ReadError {
 #[derive(Debug, thiserror::Error)]
 pub enum ImageError {
     /// A file cannot be read.
-    #[error("the trust files of the image cannot be read")]
+    #[error("the trust files or the os-release of the image cannot be read")]
     Read(#[from] ReadError),
     /// An accepted trust file does not follow the one before it.
     #[error("the accepted trust file '{}' cannot be used; restore it, or boot an image with a newer trust", path.display())]
@@ -60,7 +62,8 @@ fn image_root(paths: &Paths) -> Result<Root, ImageError> {
         None => Policy::default(),
     };
     let keyring = Keyring::parse(&text(&paths.allowed_signers())?.unwrap_or_default(), policy);
-    Ok(Root { version: policy.version, digest: None, keyring })
+    let restart = policy.restart.map(|at| Restart { version: policy.version, at });
+    Ok(Root { version: policy.version, digest: None, keyring, restart })
 }
 
 /// Whom this host trusts, and whom it trusted before.
@@ -76,6 +79,11 @@ impl Roots {
     /// Puts the next version in force.
     pub fn advance(&mut self, next: Root) {
         self.earlier.push(std::mem::replace(&mut self.current, next));
+    }
+
+    /// The versions from `version` on.
+    pub fn since(&self, version: u64) -> impl Iterator<Item = &Root> {
+        self.earlier.iter().chain([&self.current]).filter(move |root| root.version >= version)
     }
 
     /// Whether a trust file is one of these versions.
@@ -132,16 +140,35 @@ pub fn least_generation(paths: &Paths) -> Result<Generation, ImageError> {
     }
 }
 
-/// Reads the clock of this host: the system's, systemd's epoch, and what time synchronisation last left behind.
+/// The version of the image that runs here; none when os-release(5) does not name one.
+///
+/// # Errors
+/// When the file is there and cannot be read.
+pub fn image_version(paths: &Paths) -> Result<Option<ImageVersion>, ImageError> {
+    let release = match text(&paths.os_release())? {
+        Some(release) => Some(release),
+        None => text(&paths.vendor_os_release())?,
+    };
+    Ok(release.and_then(|release| ImageVersion::of_os_release(&release)))
+}
+
+/// Reads the clock of this host. It is trusted when the kernel or systemd-timesyncd says that it is synchronised.
 #[expect(clippy::disallowed_methods, reason = "the driver that reads the clock for everybody else")]
 pub fn clock(paths: &Paths) -> Clock {
+    let system = Timestamp::try_from(SystemTime::now()).unwrap_or(Timestamp::UNIX_EPOCH);
+    // Where the kernel may not be asked, nobody vouches.
+    floor(paths, system, kernel::synchronized().unwrap_or(false))
+}
+
+/// The system clock, raised to what cannot be later than now: systemd's epoch, the date of the image, and what time
+/// synchronisation last left behind.
+fn floor(paths: &Paths, system: Timestamp, kernel_synchronized: bool) -> Clock {
     let modified = |path: &Path| {
         let time = std::fs::symlink_metadata(path).and_then(|metadata| metadata.modified()).ok()?;
         Timestamp::try_from(time).ok()
     };
-    let system = Timestamp::try_from(SystemTime::now()).unwrap_or(Timestamp::UNIX_EPOCH);
     let not_later = [paths.clock_epoch(), paths.timesync_clock(), paths.allowed_signers()];
-    let trusted = std::fs::symlink_metadata(paths.timesync_synchronized()).is_ok();
+    let trusted = kernel_synchronized || std::fs::symlink_metadata(paths.timesync_synchronized()).is_ok();
     Clock::floor(system, not_later.iter().filter_map(|path| modified(path)), trusted)
 }
 
@@ -198,15 +225,54 @@ mod tests {
     }
 
     #[test]
-    fn a_host_without_a_clock_takes_the_date_of_its_image() {
+    fn the_version_of_the_image_is_that_of_os_release() {
         let root = tempfile::tempdir().unwrap();
         let paths = Paths::below(root.path());
-        std::fs::create_dir_all(paths.clock_epoch().parent().unwrap()).unwrap();
-        let epoch = std::fs::File::create(paths.clock_epoch()).unwrap();
-        let far = SystemTime::now() + std::time::Duration::from_secs(86_400);
-        epoch.set_modified(far).unwrap();
-        let clock = clock(&paths);
-        assert_eq!(clock.now.as_second(), Timestamp::try_from(far).unwrap().as_second());
-        assert!(!clock.trusted);
+        assert_eq!(image_version(&paths).unwrap(), None);
+        for (path, content, version) in [
+            (paths.vendor_os_release(), "ID=bareos\nIMAGE_VERSION=7\n", ImageVersion::parse("7")),
+            (paths.os_release(), "IMAGE_VERSION=\"8.1\"\n", ImageVersion::parse("8.1")),
+            (paths.os_release(), "ID=bareos\n", None),
+        ] {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, content).unwrap();
+            assert_eq!(image_version(&paths).unwrap(), version, "{content}");
+        }
+        fs::write(paths.os_release(), [0xff]).unwrap();
+        assert!(image_version(&paths).is_err(), "what cannot be read is not taken for absent");
+    }
+
+    /// Each thing that cannot be later than now raises the clock, and none of them makes it trusted.
+    #[test]
+    fn a_clock_that_is_behind_is_raised_by_what_cannot_be_later() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let (unset, known) = (at("1970-01-01T00:00:17Z"), at("2026-11-22T20:00:00Z"));
+        type Place = fn(&Paths) -> PathBuf;
+        let places: [(&str, Place); 3] = [
+            ("systemd's epoch", Paths::clock_epoch),
+            ("what time synchronisation left behind", Paths::timesync_clock),
+            ("the trust of the image", Paths::allowed_signers),
+        ];
+        for (what, place) in places {
+            let root = tempfile::tempdir().unwrap();
+            let paths = Paths::below(root.path());
+            assert_eq!(floor(&paths, unset, false), Clock { now: unset, trusted: false });
+            fs::create_dir_all(place(&paths).parent().unwrap()).unwrap();
+            fs::File::create(place(&paths)).unwrap().set_modified(SystemTime::from(known)).unwrap();
+            assert_eq!(floor(&paths, unset, false), Clock { now: known, trusted: false }, "{what}");
+            let later = at("2026-11-23T20:00:00Z");
+            assert_eq!(floor(&paths, later, false).now, later, "{what} is not later than the clock");
+        }
+    }
+
+    #[test]
+    fn the_kernel_or_timesyncd_vouches_for_the_clock() {
+        let root = tempfile::tempdir().unwrap();
+        let paths = Paths::below(root.path());
+        assert!(!floor(&paths, Timestamp::UNIX_EPOCH, false).trusted);
+        assert!(floor(&paths, Timestamp::UNIX_EPOCH, true).trusted, "STA_UNSYNC is not set");
+        fs::create_dir_all(paths.timesync_synchronized().parent().unwrap()).unwrap();
+        fs::write(paths.timesync_synchronized(), "").unwrap();
+        assert!(floor(&paths, Timestamp::UNIX_EPOCH, false).trusted);
     }
 }

@@ -1,5 +1,6 @@
 //! `policy.yaml` beside the list of allowed signers: how many of them have to sign. Part of the image, like the list.
 
+use crate::ident::Generation;
 use crate::yaml::finding::{Finding, Findings, Weight};
 use crate::yaml::object::object;
 use crate::yaml::read::{Bounded, Bounds, Read, Reader};
@@ -14,6 +15,8 @@ object! {
         "userVerification" user_verification: bool = default("false"),
         /// The version of the trust of this image; dropped trust files of this version and below are not used.
         "version" version: Bounded<super::rotation::VersionBounds> = default("1"),
+        /// With 'version': where the generations of manifests start anew, as in a trust file.
+        "restartGenerationsAt" restart: Bounded<super::rollback::GenerationBounds> = default("they go on"),
     }
 }
 
@@ -35,11 +38,13 @@ pub struct Policy {
     pub user_verification: bool,
     /// The version of the image's trust; 1 for a list without a policy.
     pub version: u64,
+    /// Where that version restarts the generations of manifests.
+    pub restart: Option<Generation>,
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { threshold: 1, user_verification: false, version: 1 }
+        Self { threshold: 1, user_verification: false, version: 1, restart: None }
     }
 }
 
@@ -64,6 +69,7 @@ pub fn parse(file: &str, text: &str) -> Result<Policy, Findings> {
             threshold: document.threshold.map_or(1, |written| usize::try_from(written.value.number).unwrap_or(1)),
             user_verification: document.user_verification.is_some_and(|written| written.value),
             version: document.version.map_or(1, |written| written.value.number),
+            restart: document.restart.map(|written| Generation(written.value.number)),
         }),
         _ => Err(Findings::new(file, text, findings)),
     }
@@ -76,8 +82,9 @@ mod tests {
     #[test]
     fn a_policy_is_read_strictly_and_defaults_to_one_signature() {
         assert_eq!(parse("policy.yaml", "# nothing\n"), Ok(Policy::default()));
-        let strict = Policy { threshold: 2, user_verification: true, version: 3 };
-        assert_eq!(parse("policy.yaml", "threshold: 2\nuserVerification: true\nversion: 3\n"), Ok(strict));
+        let strict = Policy { threshold: 2, user_verification: true, version: 3, restart: Some(Generation(60)) };
+        let written = "threshold: 2\nuserVerification: true\nversion: 3\nrestartGenerationsAt: 60\n";
+        assert_eq!(parse("policy.yaml", written), Ok(strict));
         for bad in
             ["threshold: 0", "threshold: 17", "treshold: 2", "threshold: '2'", "[]", "threshold: 2\nthreshold: 1"]
         {

@@ -3,12 +3,16 @@
 //! The image's list is the first root. A dropped `trust.yaml` replaces it as a whole, one version at a time, so that no
 //! version that takes a key away can be skipped (TUF §5.3, §6.1). Signed by the old keys it is authentic; signed by the
 //! new ones they are known to work. An image with a higher version overrides what was dropped.
+//!
+//! A version may also restart the generations of manifests, which [`super::rollback`] makes safe. It takes effect once, on
+//! the way from the version before, and each restart begins above the one before it.
 
 use super::envelope::{Envelope, EnvelopeError};
 use super::keyring::Keyring;
 use super::policy::{Policy, ThresholdBounds};
+use super::rollback::{GenerationBounds, Restart};
 use super::{Purpose, TRUST_NAMESPACE, TrustError, seal};
-use crate::ident::Digest;
+use crate::ident::{Digest, Generation};
 use crate::yaml;
 use crate::yaml::finding::{Finding, Findings, Weight};
 use crate::yaml::object::object;
@@ -23,6 +27,8 @@ pub struct Root {
     pub digest: Option<Digest>,
     /// Whose signatures count.
     pub keyring: Keyring,
+    /// The latest restart of the generations, of this version or one before it.
+    pub restart: Option<Restart>,
 }
 
 object! {
@@ -36,6 +42,8 @@ object! {
         "threshold" threshold: Bounded<ThresholdBounds> = default("1"),
         /// Whether FIDO2 keys have to have checked a PIN or finger.
         "userVerification" user_verification: bool = default("false"),
+        /// Where the generations of manifests start anew, after a stolen key drove them up.
+        "restartGenerationsAt" restart: Bounded<GenerationBounds> = default("they go on"),
         /// Lines in the format of allowed_signers, ssh-keygen(1).
         "signers" signers: Lines = required("without signers nothing would ever be accepted again"),
     }
@@ -106,6 +114,19 @@ pub enum RotationError {
         /// What is in force.
         current: u64,
     },
+    /// It restarts the generations below an earlier restart.
+    #[error(
+        "version {version} restarts the generations at {offered}, and version {} did at {}; write a \
+         'restartGenerationsAt' above {}, or leave it out", earlier.version, earlier.at, earlier.at
+    )]
+    RestartsLower {
+        /// The version that came.
+        version: u64,
+        /// Where it restarts.
+        offered: Generation,
+        /// The restart that holds.
+        earlier: Restart,
+    },
     /// A version between is missing.
     #[error("version {offered} cannot follow {current}: drop version {} first", current + 1)]
     Skips {
@@ -124,14 +145,20 @@ pub fn succeed(current: &Root, bytes: &[u8], signature: &str, purpose: Purpose<'
     let envelopes = Envelope::read_all(signature).map_err(RotationError::Envelope)?;
     let sealed = seal(bytes.to_vec(), &envelopes, &current.keyring, TRUST_NAMESPACE, purpose)
         .map_err(|error| RotationError::Old(current.version, error))?;
-    let next = parse("trust.yaml", sealed.bytes.get())?;
+    let mut next = parse("trust.yaml", sealed.bytes.get())?;
     if next.version <= current.version {
         return Err(RotationError::Older { offered: next.version, current: current.version });
     }
     if next.version != current.version + 1 {
         return Err(RotationError::Skips { offered: next.version, current: current.version });
     }
+    if let (Some(earlier), Some(restart)) = (current.restart, next.restart)
+        && restart.at <= earlier.at
+    {
+        return Err(RotationError::RestartsLower { version: next.version, offered: restart.at, earlier });
+    }
     seal(bytes.to_vec(), &envelopes, &next.keyring, TRUST_NAMESPACE, purpose).map_err(RotationError::New)?;
+    next.restart = next.restart.or(current.restart);
     Ok(next)
 }
 
@@ -150,8 +177,14 @@ pub fn parse(file: &str, bytes: &[u8]) -> Result<Root, RotationError> {
     let mut reader = Reader::default();
     let document = RootDocument::read(&node, &mut reader);
     let findings = reader.into_findings();
-    let Some(RootDocument { version: Some(version), signers: Some(signers), threshold, user_verification, .. }) =
-        document.filter(|_| findings.is_empty())
+    let Some(RootDocument {
+        version: Some(version),
+        signers: Some(signers),
+        threshold,
+        user_verification,
+        restart,
+        ..
+    }) = document.filter(|_| findings.is_empty())
     else {
         return Err(invalid(findings));
     };
@@ -162,7 +195,11 @@ pub fn parse(file: &str, bytes: &[u8]) -> Result<Root, RotationError> {
     };
     let keyring = Keyring::parse(&signers.value.0, policy);
     match keyring.spoiled() {
-        [] => Ok(Root { version: version.value.number, digest: Some(Digest::of(bytes)), keyring }),
+        [] => {
+            let version = version.value.number;
+            let restart = restart.map(|written| Restart { version, at: Generation(written.value.number) });
+            Ok(Root { version, digest: Some(Digest::of(bytes)), keyring, restart })
+        }
         spoiled => Err(RotationError::Spoiled(spoiled.join("; "))),
     }
 }
@@ -173,7 +210,8 @@ mod tests {
     use crate::trust::tests::{key, line, sign};
 
     fn image() -> Root {
-        Root { version: 1, digest: None, keyring: Keyring::parse(&line(&key(1), "old", ""), Policy::default()) }
+        let keyring = Keyring::parse(&line(&key(1), "old", ""), Policy::default());
+        Root { version: 1, digest: None, keyring, restart: None }
     }
 
     fn file(version: u64, seed: u8) -> String {
@@ -220,6 +258,34 @@ mod tests {
         );
         let misspelt = file(2, 2).replace("signers", "singers");
         assert!(offered(&misspelt, &[1, 2]).unwrap_err().contains("did you mean 'signers'?"));
+    }
+
+    #[test]
+    fn a_restart_is_kept_by_later_versions_and_only_moves_up() {
+        let restarting = |version: u64, at: u64| {
+            file(version, 1).replace("signers:", &format!("restartGenerationsAt: {at}\nsigners:"))
+        };
+        let next = |root: &Root, text: &str| {
+            let signature = sign(&key(1), TRUST_NAMESPACE, text.as_bytes());
+            succeed(root, text.as_bytes(), &signature, Purpose::InForce)
+        };
+        let second = next(&image(), &restarting(2, 60)).unwrap();
+        let held = Some(Restart { version: 2, at: Generation(60) });
+        assert_eq!(second.restart, held);
+        let third = next(&second, &file(3, 1)).unwrap();
+        assert_eq!(third.restart, held, "a version that says nothing keeps it");
+        for lower in [59, 60] {
+            assert_eq!(
+                next(&third, &restarting(4, lower)).unwrap_err().to_string(),
+                format!(
+                    "version 4 restarts the generations at {lower}, and version 2 did at 60; write a \
+                     'restartGenerationsAt' above 60, or leave it out"
+                )
+            );
+        }
+        let fourth = next(&third, &restarting(4, 61)).unwrap();
+        assert_eq!(fourth.restart, Some(Restart { version: 4, at: Generation(61) }));
+        assert!(next(&image(), &restarting(2, 0)).is_err(), "there is no generation 0");
     }
 
     #[test]

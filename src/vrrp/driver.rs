@@ -99,7 +99,9 @@ pub fn run(config_path: &Path, state_path: &Path) -> Result<(), DriverError> {
     if let Err(error) = socket::lock_memory() {
         notes.tell(Note::Warning(format!("memory is not locked, advertisements may be late on a busy disk: {error}")));
     }
-    purge(&config, &notes)?;
+    // Opened here: a daemon that cannot change addresses must not be elected.
+    let mut route = Route::open().map_err(DriverError::Purge)?;
+    purge(&mut route, &config, &notes)?;
 
     let (mailbox, inbox, bell) = Mailbox::new().map_err(kernel("make an event descriptor"))?;
     let pulse = Arc::new(Pulse::default());
@@ -116,12 +118,8 @@ pub fn run(config_path: &Path, state_path: &Path) -> Result<(), DriverError> {
         scribe.run(&note_queue);
     })?;
     let (errands, errand_queue) = sync_channel(ERRANDS);
-    let keeper_notes = notes.clone();
-    let keeper = spawn("keeper", move || {
-        if let Err(error) = keeper::run(&errand_queue, &keeper_notes) {
-            keeper_notes.tell(Note::Warning(format!("addresses cannot be kept: {error}")));
-        }
-    })?;
+    let (keeper_notes, teller) = (notes.clone(), mailbox.clone());
+    let keeper = spawn("keeper", move || keeper::run(route, &errand_queue, &teller, &keeper_notes))?;
     let (claims, claim_queue) = sync_channel(ERRANDS);
     let (lease, fence, problem) = open_lease(&config);
     notes.tell(Note::Fenced { fence, problem });
@@ -188,9 +186,9 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
 }
 
 /// Takes off addresses that an earlier run left: a Backup answers for nothing (F5).
-fn purge(config: &Config, notes: &Notes) -> Result<(), DriverError> {
+fn purge(route: &mut Route, config: &Config, notes: &Notes) -> Result<(), DriverError> {
     let vips: Vec<IpAddr> = config.routers.iter().flat_map(|router| router.addresses.iter().copied()).collect();
-    let (removed, result) = address::purge(&mut Route::open().map_err(DriverError::Purge)?, &vips);
+    let (removed, result) = address::purge(route, &vips);
     for address in removed {
         notes.tell(Note::Warning(format!("{address} was left on a link by an earlier run and is removed")));
     }

@@ -5,7 +5,7 @@ use super::config::{Config, Fence};
 use super::health::Verdict;
 use super::machine::{Obstacle, Sources};
 use super::packet::Family;
-use crate::ident::{Digest, Mac};
+use crate::ident::{Digest, Mac, Vrid};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -58,6 +58,15 @@ impl LinkView {
     }
 }
 
+/// What the kernel says when it is given addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// All of them are on the link.
+    Accepted,
+    /// At least one is not.
+    Refused,
+}
+
 /// One thing that another thread found out.
 #[derive(Debug)]
 pub enum Fact {
@@ -74,6 +83,16 @@ pub enum Fact {
         index: u32,
         /// The address.
         address: IpAddr,
+    },
+    /// What the kernel said to an attempt to put the addresses of a router on its link: every refusal, and the first acceptance
+    /// after one.
+    Vip {
+        /// The router.
+        vrid: Vrid,
+        /// The link.
+        index: u32,
+        /// What it said.
+        answer: Answer,
     },
     /// A configuration was read after SIGHUP.
     Config {

@@ -2,15 +2,17 @@
 //!
 //! The kernel changes addresses under a lock that others hold for as long as they like, so the VRRP loop hands these errands over
 //! and goes on. One thread does them in order: an announcement never comes before its address, a removal never overtakes an
-//! installation. It holds nothing back and retries nothing: the next renewal is the retry.
+//! installation. It holds nothing back and retries nothing: it tells the loop
+//! what the kernel refused, and the machine decides.
 
 use super::address;
 use super::announce;
+use super::fact::{Answer, Fact, Mailbox};
 use super::netlink::{NetlinkError, Route};
 use super::scribe::{Note, Notes};
 use super::socket::FrameSocket;
 use crate::ident::{Mac, Vrid};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
@@ -52,26 +54,41 @@ pub enum Task {
     Announce,
 }
 
-/// Does errands until their sender is gone.
-///
-/// # Errors
-/// When there is no netlink socket to do anything with.
-pub fn run(errands: &Receiver<Errand>, notes: &Notes) -> Result<(), NetlinkError> {
-    let mut route = Route::open()?;
+/// Does errands over `route` until their sender is gone.
+pub fn run(mut route: Route, errands: &Receiver<Errand>, mailbox: &Mailbox, notes: &Notes) {
     let mut sockets = BTreeMap::new();
+    // Whose addresses the kernel refused when it was asked last.
+    let mut refused = BTreeSet::new();
     for errand in errands {
-        for address in errand.addresses.iter() {
-            let done = match errand.task {
-                Task::Install { lifetime } => address::install(&mut route, errand.place.index, *address, lifetime),
-                Task::Remove => address::remove(&mut route, errand.place.index, *address),
-                Task::Announce => announce(&mut sockets, errand.place, *address),
+        let Errand { vrid, place, addresses, task } = errand;
+        let mut answer = Answer::Accepted;
+        for address in addresses.iter() {
+            let done = match task {
+                Task::Install { lifetime } => address::install(&mut route, place.index, *address, lifetime),
+                Task::Remove => address::remove(&mut route, place.index, *address),
+                Task::Announce => announce(&mut sockets, place, *address),
             };
-            if let Err(error) = done {
-                notes.tell(Note::ErrandFailed { vrid: errand.vrid, address: *address, error });
+            let Err(error) = done else { continue };
+            answer = Answer::Refused;
+            // Said once: it is asked again many times a second.
+            if !(matches!(task, Task::Install { .. }) && refused.contains(&(vrid, place.index))) {
+                notes.tell(Note::ErrandFailed { vrid, address: *address, error });
+            }
+        }
+        if let Task::Install { .. } = task {
+            let key = (vrid, place.index);
+            let news = match answer {
+                Answer::Refused => {
+                    refused.insert(key);
+                    true
+                }
+                Answer::Accepted => refused.remove(&key),
+            };
+            if news {
+                mailbox.tell(Fact::Vip { vrid, index: place.index, answer });
             }
         }
     }
-    Ok(())
 }
 
 fn announce(sockets: &mut BTreeMap<u32, FrameSocket>, place: Place, vip: IpAddr) -> Result<(), NetlinkError> {

@@ -14,8 +14,15 @@
 //! makes an advertisement unacceptable whatever the state of the router is decided here, and has one [`Discard`]
 //! reason each; a discarded datagram reaches no timer (R13).
 
+mod checksum;
+mod reasons;
+
+pub(super) use checksum::{fold, sum};
+pub use reasons::{Discard, Remark};
+
 use super::time::Interval;
 use crate::ident::Vrid;
+use checksum::pseudo_header;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -104,81 +111,6 @@ impl Family {
             Family::V4 => 4,
             Family::V6 => 16,
         }
-    }
-}
-
-/// Declares the reasons for a discard with what each says in the log; the order is the order of the counters.
-macro_rules! reasons {
-    ($(#[$outer:meta])* $name:ident { $($(#[$doc:meta])* $case:ident: $text:literal,)* }) => {
-        $(#[$outer])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        pub enum $name { $($(#[$doc])* $case,)* }
-
-        impl $name {
-            /// Every case, in the order of the counters.
-            pub const ALL: &'static [$name] = &[$($name::$case,)*];
-
-            /// Its name, for a metric's label.
-            pub fn word(self) -> &'static str {
-                match self { $($name::$case => stringify!($case),)* }
-            }
-
-            /// What happened, for the log.
-            pub fn text(self) -> &'static str {
-                match self { $($name::$case => $text,)* }
-            }
-        }
-    };
-}
-
-reasons! {
-    /// Why a datagram is not acted upon: one counter and one rate-limited log line each (R14).
-    Discard {
-        /// Not a whole IP datagram of our protocol.
-        Header: "its IP header is damaged",
-        /// R1.
-        Ttl: "its TTL is below the accepted minimum, so it may come from another network (RFC 9568 §5.1.1.3)",
-        /// R4.
-        Length: "its length does not fit its address count (RFC 9568 §7.1)",
-        /// R2, R19.
-        Version: "it speaks another version of VRRP than this virtual router",
-        /// R3.
-        Type: "it is not an advertisement (RFC 9568 §5.2.2)",
-        /// R6.
-        Vrid: "no virtual router with its id is configured on this link",
-        /// R7.
-        NoAddress: "it carries no address (RFC 9568 §5.2.5, erratum 8299)",
-        /// R8.
-        ZeroInterval: "its interval is zero (RFC 9568 erratum 8301)",
-        /// R18.
-        Authentication: "it uses VRRPv2 authentication, which is not configured (RFC 3768 §7.1)",
-        /// R5.
-        Checksum: "its checksum is wrong in both accepted forms (RFC 9568 §5.2.8)",
-        /// R9.
-        FirstNotLinkLocal: "its first IPv6 address is not link-local (RFC 9568 §5.2.9, erratum 8300)",
-        /// R17.
-        Source: "its source is not a listed peer",
-        /// R18.
-        IntervalMismatch: "its VRRPv2 interval is not the configured one (RFC 3768 §7.1)",
-        /// R20.
-        Initialize: "the virtual router is not running yet (RFC 9568 §6.4.1)",
-    }
-}
-
-reasons! {
-    /// What is odd about a datagram that is acted upon all the same: counted and logged like a discard.
-    Remark {
-        /// R5.
-        PseudoHeader: "its checksum covers the pseudo-header (RFC 5798 form)",
-        /// R11.
-        Interval: "its interval is not the configured one, adopting it while in Backup (RFC 9568 §7.1)",
-        /// R12.
-        Addresses: "its addresses are not the configured ones (RFC 9568 §7.1)",
-        /// F15.
-        DuplicateSource: "an Active with our own address and priority advertises; two hosts share one address",
-        /// R15, D7.
-        RivalOwner: "another Active claims to own the addresses, as we do (RFC 9568 §8.3.2)",
     }
 }
 
@@ -376,30 +308,6 @@ impl Outgoing<'_> {
         buffer[6..8].copy_from_slice(&checksum.to_be_bytes());
         &buffer[..length]
     }
-}
-
-/// Sum of the pseudo-header: source, destination, upper-layer length, protocol (RFC 8200 §8.1; RFC 5798 §5.2.8 for IPv4).
-fn pseudo_header(source: IpAddr, destination: IpAddr, length: usize) -> u32 {
-    let of = |address: IpAddr| match address {
-        IpAddr::V4(address) => sum(&address.octets()),
-        IpAddr::V6(address) => sum(&address.octets()),
-    };
-    of(source) + of(destination) + u32::try_from(length).unwrap_or(0) + u32::from(PROTOCOL)
-}
-
-/// Sum of 16-bit words (RFC 1071). An IP datagram holds 32768 of them at most, so 32 bits do not overflow.
-pub(super) fn sum(octets: &[u8]) -> u32 {
-    let pairs = octets.chunks_exact(2);
-    let last = pairs.remainder().first().map_or(0, |octet| u32::from(*octet) << 8);
-    pairs.map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]]))).sum::<u32>() + last
-}
-
-/// Folds the carries in.
-pub(super) fn fold(sum: u32) -> u16 {
-    let once = (sum & 0xffff) + (sum >> 16);
-    #[expect(clippy::cast_possible_truncation, reason = "two folds of 32 bits leave at most 16")]
-    let folded = ((once & 0xffff) + (once >> 16)) as u16;
-    folded
 }
 
 #[cfg(test)]

@@ -16,22 +16,20 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Plan<Action> {
     let written = observed.config_file.is(&desired.config);
     if !written {
         let why = match &observed.config_file {
-            ObservedFile::Absent => "spec.vrrp: no configuration is rendered yet".into(),
-            ObservedFile::Present { .. } => "spec.vrrp: the rendered configuration differs".into(),
-            ObservedFile::Unknown { why } => format!("spec.vrrp: the rendered configuration cannot be read: {why}"),
+            ObservedFile::Absent => "no configuration is rendered yet".into(),
+            ObservedFile::Present { .. } => "the rendered configuration differs".into(),
+            ObservedFile::Unknown { why } => format!("the rendered configuration cannot be read: {why}"),
         };
         plan.step(Action::WriteConfig(desired.config.clone()), why);
     }
-    plan.extend(
-        running(Unit::Vrrpd, &observed.unit, Part::Vrrp, "spec.vip: the VIP needs its daemon").map(Action::Unit),
-    );
+    plan.extend(running(Unit::Vrrpd, &observed.unit, Part::Vrrp, "the VIP needs its daemon").map(Action::Unit));
     if observed.unit != UnitState::Active {
         return plan;
     }
     match &observed.state {
         ObservedState::Present(state) if state.config_digest != desired.config.digest() => {
             let reload = UnitAction { unit: Unit::Vrrpd, verb: Verb::Reload };
-            plan.step(Action::Unit(reload), "spec.vrrp: the daemon runs another configuration");
+            plan.step(Action::Unit(reload), "the daemon runs another configuration");
         }
         ObservedState::Present(state) => {
             state.routers.iter().filter_map(waiting).for_each(|blocked| plan.block(blocked));

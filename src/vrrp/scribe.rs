@@ -3,148 +3,28 @@
 //! The VRRP loop waits for no disk and no journal, so it drops notes here without waiting; if the queue is full a note is lost
 //! and counted, never an advertisement. The watchdog is answered only while the loop itself turns.
 
+mod note;
+mod record;
+
+pub use note::{Note, Notes, Standing};
+
 use super::config::{Config, Fence};
 use super::counters::Counters;
 use super::fact::{Fact, Mailbox};
-use super::machine::{self, Obstacle, Reason};
-use super::netlink::NetlinkError;
-use super::packet::{Discard, Remark};
-use super::state::{RECENT_KEPT, RouterState, State, Transition};
+use super::state::{State, Transition};
 use crate::durable;
-use crate::ident::{Digest, Vrid};
+use crate::ident::Digest;
 use crate::message::Message;
+use record::Record;
 use sd_notify::NotifyState;
-use std::collections::VecDeque;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-/// More than the loop can produce while a slow disk holds the scribe up: 255 routers moving four times.
-const QUEUE: usize = 1024;
 /// How old the state document gets at most.
 const STATE_EVERY: Duration = Duration::from_secs(2);
-
-/// How a router is, for the state document.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Standing {
-    /// Its state.
-    pub state: machine::State,
-    /// The priority it advertises, or would.
-    pub priority: u8,
-    /// The Active as known to it.
-    pub active: Option<IpAddr>,
-    /// What keeps it in Initialize.
-    pub obstacle: Option<Obstacle>,
-}
-
-/// One thing to write down.
-#[derive(Debug)]
-pub enum Note {
-    /// The loop runs this configuration from now on.
-    Running {
-        /// It.
-        config: Config,
-        /// Of the file.
-        digest: Digest,
-        /// One per router, in its order; then those of no router.
-        counters: Vec<Arc<Counters>>,
-    },
-    /// SIGHUP came: read the file again.
-    ReadConfig,
-    /// A router changed its state.
-    Moved {
-        /// Its place in the configuration.
-        router: usize,
-        /// Before.
-        from: machine::State,
-        /// After.
-        to: machine::State,
-        /// Why.
-        why: Reason,
-    },
-    /// How a router is now.
-    Stands {
-        /// Its place in the configuration.
-        router: usize,
-        /// How it is.
-        standing: Standing,
-    },
-    /// A datagram was discarded; told at most once in a while per reason.
-    Discarded {
-        /// Why.
-        reason: Discard,
-        /// Who sent it, if that could be read.
-        source: Option<IpAddr>,
-    },
-    /// A datagram was odd; told at most once in a while per remark.
-    Remarked {
-        /// What was odd.
-        remark: Remark,
-        /// Who sent it.
-        source: IpAddr,
-    },
-    /// An errand failed.
-    ErrandFailed {
-        /// Whose.
-        vrid: Vrid,
-        /// About which address.
-        address: IpAddr,
-        /// Why.
-        error: NetlinkError,
-    },
-    /// A socket could not be opened.
-    PortFailed {
-        /// On which link.
-        link: String,
-        /// Why.
-        error: std::io::Error,
-    },
-    /// What the probes complain of now.
-    Unhealthy(Vec<String>),
-    /// Another fence is in force.
-    Fenced {
-        /// Which.
-        fence: Fence,
-        /// Why it is no better.
-        problem: Option<String>,
-    },
-    /// A plain warning.
-    Warning(String),
-    /// The daemon has done its last errand: nothing is written after this.
-    Stopping,
-}
-
-/// Where notes are dropped.
-#[derive(Debug, Clone)]
-pub struct Notes {
-    notes: SyncSender<Note>,
-    lost: Arc<AtomicU64>,
-}
-
-impl Notes {
-    /// A queue of bounded length.
-    pub fn new() -> (Self, Receiver<Note>, Arc<AtomicU64>) {
-        let (notes, queue) = sync_channel(QUEUE);
-        let lost = Arc::new(AtomicU64::new(0));
-        (Self { notes, lost: Arc::clone(&lost) }, queue, lost)
-    }
-
-    /// The last note: waits for its place in the queue.
-    pub fn close(&self) {
-        // A scribe that is gone has nothing left to write.
-        let _ = self.notes.send(Note::Stopping);
-    }
-
-    /// Drops a note without waiting.
-    pub fn tell(&self, note: Note) {
-        if let Err(TrySendError::Full(_)) = self.notes.try_send(note) {
-            self.lost.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-}
 
 /// What the scribe shares with the loop.
 #[derive(Debug, Default)]
@@ -168,20 +48,6 @@ pub struct Scribe {
     pub pulse: Arc<Pulse>,
     /// Notes lost so far.
     pub lost: Arc<AtomicU64>,
-}
-
-/// What the scribe knows of one router.
-#[derive(Debug)]
-struct Record {
-    vrid: Vrid,
-    link: String,
-    addresses: Vec<IpAddr>,
-    standing: Standing,
-    since: jiff::Timestamp,
-    why: Option<Reason>,
-    transitions: u64,
-    recent: VecDeque<Transition>,
-    counters: Arc<Counters>,
 }
 
 /// What it has in hand while it runs.
@@ -234,13 +100,7 @@ impl Scribe {
             Note::ReadConfig => self.read_config(),
             Note::Moved { router, from, to, why } => {
                 let Some(record) = desk.records.get_mut(router) else { return };
-                record.since = wall_clock();
-                record.why = Some(why);
-                record.transitions += 1;
-                record.recent.push_back(Transition { at: record.since, from, to, why });
-                if record.recent.len() > RECENT_KEPT {
-                    record.recent.pop_front();
-                }
+                record.moved(Transition { at: wall_clock(), from, to, why });
                 desk.changed = true;
                 tracing::info!(
                     message_id = Message::RouterMoved.id(),
@@ -291,35 +151,15 @@ impl Scribe {
     }
 
     fn running(&self, desk: &mut Desk, config: &Config, digest: Digest, mut counters: Vec<Arc<Counters>>) {
-        let old = std::mem::take(&mut desk.records);
+        let mut old = std::mem::take(&mut desk.records);
         desk.unassigned = counters.pop().unwrap_or_default();
-        desk.records = config
-            .routers
-            .iter()
-            .zip(counters)
-            .map(|(router, counters)| {
-                let same = old.iter().find(|record| record.vrid == router.vrid && record.link == router.link);
-                Record {
-                    vrid: router.vrid,
-                    link: router.link.clone(),
-                    addresses: router.addresses.clone(),
-                    standing: same.map_or(
-                        Standing {
-                            state: machine::State::Initialize,
-                            priority: router.priority,
-                            active: None,
-                            obstacle: None,
-                        },
-                        |record| record.standing,
-                    ),
-                    since: same.map_or_else(wall_clock, |record| record.since),
-                    why: same.and_then(|record| record.why),
-                    transitions: same.map_or(0, |record| record.transitions),
-                    recent: same.map_or_else(VecDeque::new, |record| record.recent.clone()),
-                    counters,
-                }
-            })
-            .collect();
+        for (router, counters) in config.routers.iter().zip(counters) {
+            let record = match old.iter().position(|record| record.is_of(router)) {
+                Some(same) => old.swap_remove(same).reconfigured(router, counters),
+                None => Record::new(router, counters, wall_clock()),
+            };
+            desk.records.push(record);
+        }
         desk.digest = Some(digest);
         // Before READY: whoever waits for the reload reads the digest next.
         self.write(desk);
@@ -350,20 +190,6 @@ impl Scribe {
     fn write(&self, desk: &mut Desk) {
         desk.changed = false;
         let Some(config_digest) = desk.digest else { return };
-        let routers = desk.records.iter().map(|record| RouterState {
-            vrid: record.vrid,
-            link: record.link.clone(),
-            state: record.standing.state,
-            since: record.since,
-            why: record.why,
-            obstacle: record.standing.obstacle,
-            priority: record.standing.priority,
-            active: record.standing.active,
-            transitions: record.transitions,
-            recent: record.recent.iter().cloned().collect(),
-            addresses: record.addresses.clone(),
-            counters: record.counters.read(),
-        });
         let (fence, fence_problem) = desk.fence.clone().unwrap_or((Fence::LifetimeOnly, None));
         let state = State {
             config_digest,
@@ -372,7 +198,7 @@ impl Scribe {
             fence_problem,
             fence_refreshes: self.pulse.lease_extended.load(Ordering::Relaxed),
             unhealthy: desk.unhealthy.clone(),
-            routers: routers.collect(),
+            routers: desk.records.iter().map(Record::state).collect(),
             unassigned: desk.unassigned.read(),
         };
         let written = serde_json::to_vec_pretty(&state)

@@ -1,12 +1,14 @@
 //! One master: its disk, its etcd process in the place of `quorate-etcd.service`, and the reconcile loop.
 
 use crate::world::{World, address, desired, name};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use quorate::etcd::driver::{Account, Driver, Patience};
 use quorate::etcd::summary::Summary;
 use quorate::etcd::{self, Action, Desired, EtcdError, Observed};
 use quorate::paths::Paths;
 use quorate::plan::{Hold, Plan};
-use quorate::systemd::{UnitState, Verb};
+use quorate::systemd::{Unit, UnitAction, UnitState, Verb};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -20,8 +22,11 @@ pub struct Host {
     pub desired: Desired,
     pub paths: Paths,
     pub log: Vec<String>,
+    /// Put over the rendered environment: what somebody else than quorate would write there.
+    pub by_hand: Vec<(&'static str, String)>,
+    /// The etcd of this host's image.
+    pub binary: PathBuf,
     driver: Driver,
-    binary: PathBuf,
     unit: Option<Process>,
     /// What systemd says while nothing runs.
     ended: UnitState,
@@ -62,6 +67,7 @@ impl Host {
             driver: Driver::new(paths.clone(), Account::Own),
             paths,
             log: Vec::new(),
+            by_hand: Vec::new(),
             binary: world.etcd.clone(),
             unit: None,
             ended: UnitState::Inactive,
@@ -162,6 +168,23 @@ impl Host {
         self.ended = UnitState::Failed { result: "signal".into() };
     }
 
+    /// Stops or continues every thread of etcd: its sockets stay open and nothing answers.
+    pub fn signal_etcd(&self, signal: Signal) {
+        let process = self.unit.as_ref().expect("etcd runs");
+        kill(Pid::from_raw(process.child.id().try_into().unwrap()), signal).unwrap();
+    }
+
+    /// The process of etcd, to see that it is still the same one.
+    pub fn etcd_pid(&self) -> Option<u32> {
+        self.unit.as_ref().map(|process| process.child.id())
+    }
+
+    /// Starts etcd with what is rendered, whatever a plan would say.
+    pub async fn start_by_hand(&mut self, patience: Duration) {
+        let start = Action::Unit(UnitAction { unit: Unit::Etcd, verb: Verb::Start });
+        self.execute(&start, Instant::now() + patience).await.unwrap();
+    }
+
     /// A manifest of `masters` arrives.
     pub fn accept(&mut self, masters: &[u8], generation: u64) {
         let me = self.desired.me.as_str()[1..].parse().unwrap();
@@ -224,6 +247,7 @@ impl Host {
             .env_clear()
             .env("NOTIFY_SOCKET", &socket)
             .envs(environment.lines().filter_map(|line| line.split_once('=')))
+            .envs(self.by_hand.iter().map(|(name, value)| (*name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)

@@ -5,10 +5,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods, reason = "tests")]
 
+mod entries;
 mod faults;
 mod genesis;
 mod host;
 mod killed;
 mod membership;
+mod storage;
 mod world;
 mod writer;

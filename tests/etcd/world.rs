@@ -9,7 +9,7 @@ use rcgen::{
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// The newest packaged etcd; the one that the demo uses.
 pub const NEWEST: &str = "forky";
@@ -45,6 +45,45 @@ pub fn private_mounts() {
     nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS).unwrap();
     let private = nix::mount::MsFlags::MS_REC | nix::mount::MsFlags::MS_PRIVATE;
     nix::mount::mount(None::<&str>, "/", None::<&str>, private, None::<&str>).unwrap();
+}
+
+/// An ext4 file system of its own under a directory, in a file beside it: a data partition that can be full, read-only
+/// or missing. [`private_mounts`] first.
+pub struct Partition {
+    image: PathBuf,
+    place: PathBuf,
+}
+
+impl Partition {
+    /// Makes one of `size_mib` megabytes and mounts it over `place`; or says why there is none.
+    pub fn over(place: &Path, size_mib: u64) -> Result<Self, String> {
+        let partition = Self { image: place.with_extension("ext4"), place: place.to_owned() };
+        std::fs::File::create(&partition.image).unwrap().set_len(size_mib << 20).unwrap();
+        run(Command::new("mkfs.ext4").args(["-q", "-m", "0"]).arg(&partition.image))?;
+        partition.mount(&[]).map(|()| partition)
+    }
+
+    /// Mounts it, with options such as `-oro`.
+    pub fn mount(&self, options: &[&str]) -> Result<(), String> {
+        run(Command::new("mount").arg("-oloop").args(options).arg(&self.image).arg(&self.place))
+    }
+
+    /// Takes it away; what lay below it shows.
+    pub fn unmount(&self) {
+        run(Command::new("umount").arg(&self.place)).unwrap();
+    }
+}
+
+impl Drop for Partition {
+    fn drop(&mut self) {
+        // Fails where it is not mounted. The loop device goes with the last mount of it.
+        let _done = Command::new("umount").arg("--lazy").arg(&self.place).stderr(Stdio::null()).status();
+    }
+}
+
+fn run(command: &mut Command) -> Result<(), String> {
+    let run = command.output().map_err(|error| format!("{command:?}: {error}"))?;
+    if run.status.success() { Ok(()) } else { Err(format!("{command:?}: {}", String::from_utf8_lossy(&run.stderr))) }
 }
 
 /// The cluster CA, a directory for everything, and the etcd binary.

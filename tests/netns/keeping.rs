@@ -4,7 +4,7 @@ use crate::lab::{Lab, VIP, possible, router};
 use crate::wait::{until, until_true};
 use crate::witness::Witness;
 use nix::sys::signal::Signal;
-use quorate::vrrp::machine::State;
+use quorate::vrrp::machine::{Reason, State};
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -105,6 +105,32 @@ fn b5_an_address_that_somebody_removes_comes_back() {
     }
     until_true("the VIP on its link", || lab.hosts[0].has(VIP));
     assert_eq!(lab.hosts[0].router().unwrap().transitions, 2);
+}
+
+#[test]
+fn b5_a_master_whose_kernel_refuses_an_address_resigns_and_another_takes_over() {
+    if !possible() {
+        return;
+    }
+    let mut lab = Lab::new(2);
+    // Elected over IPv4 alone, so that the master stays on the wire when its kernel will have no IPv6 address any more.
+    for (at, peer) in [(0, 1), (1, 0)] {
+        let transport = json!({ "unicast": { "peers": [lab.hosts[peer].address()] } });
+        let changes = json!({ "transport": transport, "addresses": [VIP, "fe80::70:33"], "advertIntervalCs": 100 });
+        lab.hosts[at].configure(&[router(if at == 0 { 254 } else { 253 }, &changes)]);
+        lab.hosts[at].start();
+    }
+    let active = lab.settled();
+    until_true("both addresses", || lab.hosts[active].has(VIP) && lab.hosts[active].has("fe80::70:33"));
+    lab.hosts[active].sh("sysctl -qw net.ipv6.conf.eth0.disable_ipv6=1");
+    lab.hosts[1 - active].comes_to(State::Active);
+    lab.hosts[active].comes_to(State::Backup);
+    assert_eq!(lab.hosts[1 - active].router().unwrap().why, Some(Reason::Resignation));
+    assert_eq!(lab.hosts[active].router().unwrap().why, Some(Reason::VipRefused));
+    until_true("the other address to go as well", || !lab.hosts[active].has(VIP));
+    let log = lab.hosts[active].log();
+    assert!(log.contains("address fe80::70:33: the kernel refused to install the VIP: Permission denied"), "{log}");
+    assert_eq!(log.matches("refused to install").count(), 1, "said once: {log}");
 }
 
 #[test]

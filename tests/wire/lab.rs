@@ -1,6 +1,8 @@
 //! Hosts on one switch. Host `i` has `eth0` with 10.77.0.(i+1)/16 and fe80::77:(i+1); its cable ends at port `p{i}` of the switch.
 
+use super::clock::Moment;
 use super::namespace::Namespace;
+use futures_util::TryStreamExt;
 use rtnetlink::LinkUnspec;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
@@ -43,12 +45,8 @@ impl Lab {
     pub fn port_down(&self, host: &Host) {
         let port = host.port;
         self.switch.within(|| {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async {
-                let (connection, handle, _) = rtnetlink::new_connection().unwrap();
-                tokio::spawn(connection);
-                let down = handle.link().set(LinkUnspec::new_with_index(port).down().build()).execute();
-                tokio::time::timeout(PATIENCE, down).await.unwrap().unwrap();
+            netlink(async |handle| {
+                handle.link().set(LinkUnspec::new_with_index(port).down().build()).execute().await.unwrap();
             });
         });
     }
@@ -90,6 +88,18 @@ impl Host {
         })
     }
 
+    /// Takes `address` off its link, whoever put it there; returns when that was asked for.
+    pub fn remove(&self, address: IpAddr) -> Moment {
+        self.namespace.within(|| {
+            netlink(async |handle| {
+                let found = handle.address().get().set_address_filter(address).execute().try_next().await.unwrap();
+                let asked = Moment::now();
+                handle.address().del(found.unwrap()).execute().await.unwrap();
+                asked
+            })
+        })
+    }
+
     /// Whether `address` is on one of its links.
     pub fn holds(&self, address: IpAddr) -> bool {
         self.namespace.within(|| {
@@ -99,4 +109,14 @@ impl Host {
             })
         })
     }
+}
+
+/// What `work` returns over route netlink in the calling thread's namespace.
+fn netlink<T>(work: impl AsyncFnOnce(rtnetlink::Handle) -> T) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let (connection, handle, _) = rtnetlink::new_connection().unwrap();
+        tokio::spawn(connection);
+        tokio::time::timeout(PATIENCE, work(handle)).await.unwrap()
+    })
 }

@@ -116,6 +116,21 @@ impl Speaker {
         }
     }
 
+    /// Asks it to read its configuration again.
+    pub fn reload(&self) {
+        self.daemon().signal(Signal::SIGHUP);
+    }
+
+    /// How often it says it has.
+    pub fn reloads(&self) -> usize {
+        let (words, at_start) = match self.kind {
+            Kind::Quorate => ("running 1 virtual routers", 1),
+            Kind::Keepalived => ("Reloading", 0),
+            Kind::Frr => return 0,
+        };
+        self.log().matches(words).count().saturating_sub(at_start)
+    }
+
     pub fn freeze(&self) {
         self.daemon().signal_all(Signal::SIGSTOP);
     }

@@ -35,7 +35,7 @@ fn voter(number: u8) -> Listed {
 
 fn view(members: impl IntoIterator<Item = Listed>) -> View {
     let members = members.into_iter().collect();
-    View { cluster: 1, members, leader: 1, genesis: None, generation: None, from: name(1) }
+    View { cluster: 1, members, leader: 1, genesis: None, generation: None, recovered: None, from: name(1) }
 }
 
 fn healthy(numbers: &[u8]) -> BTreeMap<u64, Condition> {

@@ -17,6 +17,7 @@ pub mod marker;
 pub mod peer;
 
 use super::DataDirectory;
+use super::recovery::Begun;
 use crate::ident::{ClusterId, Digest, Generation, IdentError, NodeName};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -155,6 +156,13 @@ pub enum Marker {
         /// Its member id.
         member: u64,
     },
+    /// It carries the data of a lost cluster over into a new one, by a signed directive.
+    Recovering {
+        /// The manifest's cluster id.
+        cluster: ClusterId,
+        /// What it set out to do, and how far it is.
+        begun: Begun,
+    },
     /// This master's membership has ended; its data directory is dead.
     Removed {
         /// The manifest's cluster id.
@@ -171,9 +179,10 @@ impl Marker {
     pub fn cluster(&self) -> &ClusterId {
         match self {
             Marker::Prepared { round } | Marker::Committed { round } | Marker::Executed { round, .. } => &round.cluster,
-            Marker::Joining { cluster, .. } | Marker::Formed { cluster, .. } | Marker::Removed { cluster, .. } => {
-                cluster
-            }
+            Marker::Joining { cluster, .. }
+            | Marker::Formed { cluster, .. }
+            | Marker::Recovering { cluster, .. }
+            | Marker::Removed { cluster, .. } => cluster,
         }
     }
 }
@@ -186,6 +195,7 @@ impl fmt::Display for Marker {
             Marker::Executed { round, .. } => write!(f, "started in genesis {}", round.nonce),
             Marker::Joining { member, .. } => write!(f, "joining as {member:x}"),
             Marker::Formed { etcd, member, .. } => write!(f, "member {member:x} of cluster {etcd:x}"),
+            Marker::Recovering { begun, .. } => write!(f, "recovering from the loss of cluster {:x}", begun.lost),
             Marker::Removed { etcd, member, .. } => write!(f, "no longer member {member:x} of cluster {etcd:x}"),
         }
     }

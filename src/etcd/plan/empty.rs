@@ -34,6 +34,11 @@ pub(super) fn empty(desired: &Desired, seen: &Observed, material: &Material, mar
         }
         _ => {}
     }
+    // A member that runs out of room while it joins is a learner that keeps everybody else from joining.
+    if let Err(why) = &seen.room {
+        plan.block(blocked(Hold::Refused, START, why.clone(), "free space, or mount the data partition"));
+        return plan;
+    }
     let marker = as_committed(seen, marker);
     let marker = marker.as_ref();
     match (marker, &desired.phase, evidence(seen.view.as_ref(), &seen.peers)) {
@@ -61,6 +66,10 @@ pub(super) fn empty(desired: &Desired, seen: &Observed, material: &Material, mar
         (_, EtcdPhase::Formed { cluster_id }, _) => wait(
             format!("etcd cluster {cluster_id:x} exists by the manifest, and none of its members can be read"),
             "a majority of its members being up; if their data is lost for good, a signed recovery",
+        ),
+        (_, EtcdPhase::Recovery(order), _) => wait(
+            format!("etcd cluster {:x} is given up, and no cluster that follows it can be read", order.lost),
+            "a majority of the members of the new cluster being up",
         ),
         (None | Some(Marker::Prepared { .. }), EtcdPhase::Genesis, _) => {
             plan.step(

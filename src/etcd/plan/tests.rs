@@ -7,18 +7,18 @@ use crate::ident::{Digest, Generation, NodeName};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
-const ETCD: u64 = 0xc1;
+pub(in crate::etcd) const ETCD: u64 = 0xc1;
 
-fn address(number: u8) -> IpAddr {
+pub(in crate::etcd) fn address(number: u8) -> IpAddr {
     IpAddr::V4(Ipv4Addr::new(10, 0, 0, number))
 }
 
-fn name(number: u8) -> NodeName {
+pub(in crate::etcd) fn name(number: u8) -> NodeName {
     format!("m{number}").parse().unwrap()
 }
 
 /// What a manifest of m1, m2 and m3 asks of m3.
-fn desired() -> Desired {
+pub(in crate::etcd) fn desired() -> Desired {
     Desired {
         me: name(3),
         address: address(3),
@@ -30,7 +30,7 @@ fn desired() -> Desired {
     }
 }
 
-fn sealed(cluster_id: u64) -> Desired {
+pub(in crate::etcd) fn sealed(cluster_id: u64) -> Desired {
     Desired { phase: EtcdPhase::Formed { cluster_id }, ..desired() }
 }
 
@@ -38,15 +38,15 @@ fn round() -> Round {
     Round { cluster: desired().cluster, members: desired().members, nonce: Nonce::of([7; 16]) }
 }
 
-fn prepared() -> Held {
+pub(in crate::etcd) fn prepared() -> Held {
     Held::Marker(Marker::Prepared { round: round() })
 }
 
-fn committed() -> Held {
+pub(in crate::etcd) fn committed() -> Held {
     Held::Marker(Marker::Committed { round: round() })
 }
 
-fn executed() -> Held {
+pub(in crate::etcd) fn executed() -> Held {
     Held::Marker(Marker::Executed { round: round(), untouched: Some(stamp(1)) })
 }
 
@@ -54,19 +54,19 @@ fn stamp(modified_ns: i64) -> Stamp {
     Stamp { device: 1, inode: 2, modified_s: 3, modified_ns }
 }
 
-fn joining() -> Held {
+pub(in crate::etcd) fn joining() -> Held {
     Held::Marker(Marker::Joining { cluster: desired().cluster, etcd: ETCD, member: 3 })
 }
 
-fn formed() -> Held {
+pub(in crate::etcd) fn formed() -> Held {
     Held::Marker(Marker::Formed { cluster: desired().cluster, etcd: ETCD, member: 3 })
 }
 
-fn removed() -> Held {
+pub(in crate::etcd) fn removed() -> Held {
     Held::Marker(Marker::Removed { cluster: desired().cluster, etcd: ETCD, member: 3 })
 }
 
-fn voter(number: u8) -> Listed {
+pub(in crate::etcd) fn voter(number: u8) -> Listed {
     Listed {
         id: number.into(),
         name: name(number).to_string(),
@@ -77,16 +77,16 @@ fn voter(number: u8) -> Listed {
 }
 
 /// A member that was added and never ran.
-fn unstarted(number: u8) -> Listed {
+pub(in crate::etcd) fn unstarted(number: u8) -> Listed {
     Listed { name: String::new(), client_urls: Vec::new(), role: Role::Learner, ..voter(number) }
 }
 
-fn view(members: impl IntoIterator<Item = Listed>) -> Option<View> {
+pub(in crate::etcd) fn view(members: impl IntoIterator<Item = Listed>) -> Option<View> {
     let members = members.into_iter().collect();
-    Some(View { cluster: ETCD, members, leader: 1, genesis: None, generation: None, from: name(1) })
+    Some(View { cluster: ETCD, members, leader: 1, genesis: None, generation: None, recovered: None, from: name(1) })
 }
 
-fn answers(role: Role) -> Local {
+pub(in crate::etcd) fn answers(role: Role) -> Local {
     Local::Answers(LocalStatus {
         cluster: ETCD,
         member: 3,
@@ -103,11 +103,13 @@ fn material() -> Material {
 }
 
 /// A host with an empty data directory, nothing running and silent peers.
-fn fresh() -> Observed {
+pub(in crate::etcd) fn fresh() -> Observed {
     let silent = || PeerSeen::Silent { why: "timed out".into() };
     Observed {
         data: DataDirectory::Empty,
         stamp: Some(stamp(9)),
+        room: Ok(()),
+        damage: None,
         held: Held::Nothing,
         unit: UnitState::Inactive,
         material: Ok(material()),
@@ -116,12 +118,13 @@ fn fresh() -> Observed {
         peers: [1, 2].map(|number| (name(number), silent())).into(),
         view: None,
         conditions: [1, 2].map(|id| (id, Condition::Healthy)).into(),
+        recovery: None,
         places: Places { run: "/run/quorate/etcd".into(), data: "/var/lib/etcd".into() },
     }
 }
 
 /// A member as it should be: running, voting, recorded, its files in place.
-fn healthy() -> Observed {
+pub(in crate::etcd) fn healthy() -> Observed {
     let seen = fresh();
     let mut wanted = key_files(&seen.places, &material()).to_vec();
     wanted.push(environment(&name(3), address(3), &seen.places, &Start::Existing));
@@ -138,7 +141,7 @@ fn healthy() -> Observed {
 }
 
 /// The plan in one line: steps by their kind, blocked items by their hold.
-fn outline(desired: &Desired, seen: &Observed) -> String {
+pub(in crate::etcd) fn outline(desired: &Desired, seen: &Observed) -> String {
     let plan = plan(desired, seen);
     let mut words = Vec::new();
     for step in &plan.steps {
@@ -165,7 +168,11 @@ fn outline(desired: &Desired, seen: &Observed) -> String {
             Action::RemoveMember { .. } => "remove",
             Action::ArchiveData { .. } => "archive",
             Action::WriteMarker { marker: Marker::Removed { .. } } => "removed",
+            Action::WriteMarker { marker: Marker::Recovering { .. } } => "aside",
             Action::WriteMarker { .. } => "marker",
+            Action::Recovery(recovery::Action::Affirm { .. }) => "affirm",
+            Action::Recovery(recovery::Action::Restore { .. }) => "restore",
+            Action::Recovery(recovery::Action::Record { .. }) => "record-recovery",
             Action::Unit(action) if action.verb == systemd::Verb::Stop => "stop",
             Action::Unit(_) => "start",
         };
@@ -445,4 +452,38 @@ fn new_stays_in_the_environment_only_until_there_is_a_log() {
     let new = environment(&name(3), address(3), &seen.places, &Start::New(round()));
     seen.files.insert(new.path.clone(), ObservedFile::Present { digest: new.digest(), mode: new.mode });
     assert_eq!(outline(&desired(), &seen), "env");
+}
+
+#[test]
+fn fault_19_a_damaged_log_is_replaced_by_its_own_master_with_the_others_quorum_and_kept_otherwise() {
+    let torn = |held: Held, view| Observed {
+        data: DataDirectory::HasWal,
+        damage: Some(Damage { segment: "0.wal".into(), offset: 64, why: "a checksum".into() }),
+        unit: UnitState::Failed { result: "exit-code".into() },
+        held,
+        view,
+        ..fresh()
+    };
+    let all = || view([voter(1), voter(2), voter(3)]);
+    for held in [formed(), joining()] {
+        assert_eq!(outline(&desired(), &torn(held.clone(), all())), "removed archive");
+        assert_eq!(outline(&desired(), &torn(held.clone(), None)), "WAIT", "no quorum: it may be the last copy");
+        let mut down = torn(held.clone(), all());
+        down.conditions.insert(2, Condition::Unhealthy { why: "does not answer".into() });
+        assert_eq!(outline(&desired(), &down), "WAIT", "two voters of three are needed without it");
+        let other = all().map(|view| View { cluster: 0xbad, ..view });
+        assert_eq!(outline(&desired(), &torn(held.clone(), other)), "REFUSE");
+    }
+    assert_eq!(outline(&desired(), &torn(executed(), all())), "REFUSE", "whose member it was is not certain");
+}
+
+#[test]
+fn fault_26_a_partition_without_room_begins_no_membership_and_an_existing_one_is_started() {
+    let full = |seen: Observed| Observed { room: Err("5 MiB free".into()), ..seen };
+    for held in [Held::Nothing, committed(), formed()] {
+        let seen = Observed { held, view: view([voter(1), voter(2)]), ..fresh() };
+        assert_eq!(outline(&desired(), &full(seen)), "REFUSE");
+    }
+    let existing = Observed { data: DataDirectory::HasWal, held: formed(), ..fresh() };
+    assert_eq!(outline(&desired(), &full(existing)), "env start");
 }

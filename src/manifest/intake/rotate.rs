@@ -42,7 +42,7 @@ pub(super) fn rotate(
         if let Err(error) = rotation::succeed(&roots.current, &bytes, &signature, Purpose::NewInput(&clock)) {
             let class = match error {
                 RotationError::Older { .. } => Class::Stale,
-                RotationError::Skips { .. } => Class::Unsafe,
+                RotationError::Skips { .. } | RotationError::RestartsLower { .. } => Class::Unsafe,
                 RotationError::Invalid(_) | RotationError::Spoiled(_) => Class::Invalid,
                 RotationError::Envelope(_) | RotationError::Old(..) | RotationError::New(_) => Class::NotTrusted,
             };

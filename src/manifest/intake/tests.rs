@@ -116,7 +116,7 @@ fn the_highest_generation_wins_wherever_it_lies() {
     host.lay(&host.paths().var_drop().join("manifest.yaml"), &generation(3));
     let result = host.run(Mode::Store);
     assert_eq!(in_force(&result), Some(3));
-    assert!(result.refused.iter().all(|refused| !refused.needs_repair()), "{:?}", result.refused);
+    assert!(result.refused.iter().all(|refused| !refused.class.needs_repair()), "{:?}", result.refused);
     assert_eq!(result.refused.len(), 3);
 }
 
@@ -126,7 +126,7 @@ fn a_manifest_may_come_as_a_system_credential() {
     host.lay(&host.paths().system_credentials().join("quorate.manifest"), EXAMPLE);
     let accepted = host.run(Mode::Store);
     assert_eq!(in_force(&accepted), Some(1));
-    assert!(accepted.in_force.unwrap().origin.ends_with("run/credentials/@system/quorate.manifest"));
+    assert_eq!(accepted.in_force.unwrap().origin, "system credential quorate.manifest");
 }
 
 #[test]
@@ -201,6 +201,68 @@ fn every_refused_drop_leaves_the_last_good_manifest_in_force_and_the_store_untou
         assert!(refused.why.contains(why), "{}", refused.why);
         assert_eq!(host.state(), before, "{why}");
     }
+}
+
+#[test]
+fn a_manifest_that_demands_a_newer_image_waits_for_it() {
+    let demanding = |number: u64| generation(number).replace("  issuedAt", "  minImageVersion: \"7.10\"\n  issuedAt");
+    let runs = |host: &Host, version: &str| {
+        host.write(&host.paths().vendor_os_release(), &format!("ID=bareos\nIMAGE_VERSION={version}\n"));
+    };
+    let host = Host::new();
+    host.drop(EXAMPLE);
+    host.run(Mode::Store);
+    host.drop(&demanding(2));
+    let why = |result: &Intake| {
+        assert_eq!((in_force(result), result.refused.len()), (Some(1), 1), "{:?}", result.refused);
+        assert_eq!(result.refused[0].class, Class::Unsafe);
+        result.refused[0].why.clone()
+    };
+    assert_eq!(
+        why(&host.run(Mode::Store)),
+        "'metadata.minImageVersion' demands image version 7.10, and this host does not know its own: os-release has no \
+         IMAGE_VERSION; build the image with one (mkosi: 'ImageVersion='), or leave 'minImageVersion' out"
+    );
+    runs(&host, "7.9");
+    assert_eq!(
+        why(&host.run(Mode::Store)),
+        "'metadata.minImageVersion' demands image version 7.10, this host runs 7.9; update the image of this host, the \
+         manifest is accepted then by itself"
+    );
+    runs(&host, "7.10");
+    assert_eq!(in_force(&host.run(Mode::Store)), Some(2));
+    // An older image that is booted later is told, and takes nothing down.
+    runs(&host, "7.9");
+    let older = host.run(Mode::Store);
+    assert_eq!(in_force(&older), Some(2));
+    assert_eq!(
+        older.notes,
+        ["the manifest in force demands image version 7.10, this host runs 7.9; update the image of this host"]
+    );
+    // A later generation may do without.
+    host.drop(&generation(3));
+    assert_eq!(in_force(&host.run(Mode::Store)), Some(3));
+}
+
+#[test]
+fn a_host_without_a_clock_learns_the_time_from_what_it_accepted() {
+    let host = Host::new();
+    host.drop(EXAMPLE);
+    host.run(Mode::Store);
+    let expired = "issuedAt: 2026-11-22T20:00:00Z\n  expiresAt: 2026-11-22T20:00:00Z";
+    let expired = generation(2)
+        .replace("issuedAt: 2026-11-22T20:00:00Z", expired)
+        .replace("issuedAt: 2026-11-22", "issuedAt: 2026-11-21");
+    host.drop(&expired);
+    let unset = Clock { now: "1970-01-01T00:00:17Z".parse().unwrap(), trusted: false };
+    let refused = intake(&host.paths(), unset, Mode::Store).unwrap();
+    assert_eq!(in_force(&refused), Some(1));
+    assert!(refused.refused[0].why.contains("expired at 2026-11-22T20:00:00Z"), "{:?}", refused.refused);
+    assert!(refused.notes.iter().any(|note| note.contains("it says 2026-11-22T20:00:00Z")), "{:?}", refused.notes);
+    // The same on a fresh host, which knows no better: it is taken.
+    let fresh = Host::new();
+    fresh.drop(&expired);
+    assert_eq!(in_force(&intake(&fresh.paths(), unset, Mode::Store).unwrap()), Some(2));
 }
 
 #[test]

@@ -46,6 +46,12 @@ pub enum PairError {
     /// The signature file is not text.
     #[error("'{}' is not a signature file; deliver what 'quorate sign' wrote", .0.display())]
     NotText(PathBuf),
+    /// It could not be copied to where it is read, for this reason.
+    #[error("{0}")]
+    NotCollected(String),
+    /// It is not there now and is looked for again.
+    #[error("{0}")]
+    Awaited(String),
     /// It cannot be opened or read.
     #[error("cannot read '{}'", path.display())]
     Io {
@@ -64,9 +70,7 @@ pub enum PairError {
 pub fn read(manifest: &Path) -> Result<Option<(Vec<u8>, String)>, PairError> {
     let most = |bytes: usize| u64::try_from(bytes).unwrap_or(u64::MAX);
     let Some(bytes) = file(manifest, most(parse::MOST_BYTES))? else { return Ok(None) };
-    let mut path = manifest.as_os_str().to_owned();
-    path.push(".sig");
-    let path = PathBuf::from(path);
+    let path = beside(manifest);
     let Some(signature) = file(&path, most(envelope::MOST_BYTES))? else {
         return Err(PairError::Unsigned { manifest: manifest.to_owned(), signature: path });
     };
@@ -74,8 +78,15 @@ pub fn read(manifest: &Path) -> Result<Option<(Vec<u8>, String)>, PairError> {
     Ok(Some((bytes, signature)))
 }
 
+/// The signature file that belongs to `manifest`.
+pub(super) fn beside(manifest: &Path) -> PathBuf {
+    let mut path = manifest.as_os_str().to_owned();
+    path.push(".sig");
+    path.into()
+}
+
 /// The content of a regular file that nobody is writing; `None` where there is none.
-fn file(path: &Path, most: u64) -> Result<Option<Vec<u8>>, PairError> {
+pub(super) fn file(path: &Path, most: u64) -> Result<Option<Vec<u8>>, PairError> {
     let failed = |source| PairError::Io { path: path.to_owned(), source };
     let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC | libc::O_NOCTTY;
     let mut opened = match OpenOptions::new().read(true).custom_flags(flags).open(path) {

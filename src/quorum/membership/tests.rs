@@ -50,6 +50,13 @@ fn each_change_is_judged_by_what_may_be_lost_afterwards() {
         (members(3, 1, 1), Change::RemoveLearner, "not now"),
         (members(3, 2, 1), Change::RemoveLearner, "safe"),
         (members(0, 0, 0), Change::AddLearner, "not now"),
+        // Back from the one voter that a signed recovery left; otherwise like any other learner.
+        (members(1, 1, 0), Change::GrowBack, "safe"),
+        (members(1, 1, 1), Change::GrowBack, "not now"),
+        (members(1, 0, 0), Change::GrowBack, "not now"),
+        (members(2, 2, 0), Change::GrowBack, "safe"),
+        (members(2, 1, 0), Change::GrowBack, "not now"),
+        (members(3, 2, 0), Change::GrowBack, "not now"),
     ];
     for (members, change, expected) in table {
         let safety = judge_change(members, change, &Acknowledgements::default());
@@ -60,7 +67,7 @@ fn each_change_is_judged_by_what_may_be_lost_afterwards() {
 proptest! {
     #[test]
     fn a_safe_change_keeps_a_healthy_majority(
-        voters in 0usize..9, healthy in 0usize..9, learners in 0usize..3, kind in 0u8..5,
+        voters in 0usize..9, healthy in 0usize..9, learners in 0usize..3, kind in 0u8..6,
         single_master_remains: bool
     ) {
         let acknowledged = Acknowledgements { single_master_remains, ..Default::default() };
@@ -70,6 +77,7 @@ proptest! {
             1 => Change::Promote,
             2 => Change::Remove { healthy: true },
             3 => Change::Remove { healthy: false },
+            4 => Change::GrowBack,
             _ => Change::RemoveLearner,
         };
         // A member can only be removed as healthy or dead if there is such a member.
@@ -77,7 +85,7 @@ proptest! {
         prop_assume!(change != Change::Remove { healthy: false } || healthy < voters);
         if judge_change(members(voters, healthy, learners), change, &acknowledged) == Safety::Safe {
             let (voters_then, healthy_then) = match change {
-                Change::AddLearner | Change::RemoveLearner => (voters, healthy),
+                Change::AddLearner | Change::GrowBack | Change::RemoveLearner => (voters, healthy),
                 Change::Promote => (voters + 1, healthy + 1),
                 Change::Remove { healthy: true } => (voters - 1, healthy - 1),
                 Change::Remove { healthy: false } => (voters - 1, healthy),

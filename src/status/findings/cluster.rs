@@ -24,8 +24,8 @@ pub(super) fn etcd(status: &Status) -> Option<Finding> {
                 ),
             )
         }
-        // Before there is a manifest there is no cluster to know anything of.
-        EtcdStatus::Unknown { .. } if status.manifest.is_none() => None,
+        // Without a manifest that names this host there is nothing to look at from here.
+        EtcdStatus::Unknown { .. } if status.host.is_none() => None,
         EtcdStatus::Unknown { .. } if is_told(status) => None,
         EtcdStatus::Unknown { why } => finding(
             Verdict::Degraded,
@@ -46,7 +46,8 @@ pub(super) fn vip(status: &Status) -> Option<Finding> {
     if vip.active.is_some() {
         return None;
     }
-    let here = status.masters.iter().find(|master| Some(&master.name) == status.host.as_ref());
+    let host = status.host.as_ref()?;
+    let here = status.masters.iter().find(|master| master.name == *host);
     let planned = status.blocked.iter().any(|blocked| matches!(blocked.part, Part::Network | Part::Vrrp));
     let (verdict, what, why) = match here.map(|master| master.vrrp) {
         Some(VrrpRole::Initialize) => (

@@ -77,6 +77,7 @@ fn sample(masters: &[&str], transport: manifest::Transport) -> Manifest {
         issued_at: jiff::Timestamp::UNIX_EPOCH,
         expires_at: None,
         supersedes: None,
+        min_image_version: None,
         environment: manifest::Environment::Test,
         vip: manifest::Vip {
             addresses: vec!["10.9.0.100".parse().unwrap(), "2001:db8::100".parse().unwrap()],

@@ -4,13 +4,15 @@
 //! other threads, which it hands values to and gets [`Fact`]s from. Per wake-up, in this order: datagrams first, since an
 //! advertisement that is waiting proves that the Active is alive; then facts and signals; then timers.
 
+mod perform;
+mod reload;
+
 use super::{DriverError, kernel};
-use crate::ident::Digest;
-use crate::vrrp::config::{Config, Fence};
+use crate::vrrp::config::Fence;
 use crate::vrrp::counters::Counters;
-use crate::vrrp::fact::{Fact, LinkView};
+use crate::vrrp::fact::{Answer, Fact, LinkView};
 use crate::vrrp::health::{Verdict, prober::Prober};
-use crate::vrrp::keeper::{Errand, Task};
+use crate::vrrp::keeper::Errand;
 use crate::vrrp::lease::Claim;
 use crate::vrrp::links::Links;
 use crate::vrrp::machine::AddressesChanged;
@@ -30,7 +32,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError};
+use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::Duration;
 
 /// Datagrams taken from one socket per wake-up, so that a flood cannot keep the timers from running.
@@ -210,6 +212,18 @@ impl Loop {
                         }
                     }
                 }
+                Fact::Vip { vrid, index, answer } => {
+                    let of = |router: &Router| {
+                        router.config.vrid == vrid && router.place.is_some_and(|place| place.index == index)
+                    };
+                    if let Some(at) = self.routers.iter().position(of) {
+                        match answer {
+                            Answer::Accepted => self.routers[at].machine.handle_vip_accepted(now),
+                            Answer::Refused => self.routers[at].machine.handle_vip_refused(now),
+                        }
+                        self.perform(at);
+                    }
+                }
                 Fact::Config { config, digest } => self.take_over(config, digest, now),
                 Fact::Health { verdict, complaints } => {
                     self.notes.tell(Note::Unhealthy(complaints));
@@ -263,120 +277,6 @@ impl Loop {
                 self.routers[at].handle_link(self.links.view(link), now);
                 self.perform(at);
             }
-        }
-    }
-
-    /// Runs `config` from now on. Routers that stay keep their state and timers (B4); those that go resign; new ones start.
-    pub(super) fn take_over(&mut self, config: Config, digest: Digest, now: Time) {
-        let (verdict, probing) = self.prober.follow(&config.probes);
-        self.health = verdict;
-        let unfenced = config.routers.iter().find(|router| !self.fenced_links.contains(&router.link));
-        if let (Some(router), Fence::Lease) = (unfenced, self.fence) {
-            let problem = format!("the table has no rules for '{}'; restart the unit to load them", router.link);
-            self.fenced(Fence::LifetimeOnly, Some(problem), now);
-        }
-        if let Err(error) = probing {
-            self.notes.tell(Note::Warning(format!("a probe cannot be started: {error}")));
-        }
-        let mut old = std::mem::take(&mut self.routers);
-        let old_links = std::mem::take(&mut self.links);
-        self.links = Links::of(&config, old_links);
-        for wanted in &config.routers {
-            let Some(link) = self.links.find(&wanted.link) else { continue };
-            let at = self.routers.len();
-            self.links.assign(link, wanted.vrid, at);
-            match old.iter().position(|router| router.is(wanted)) {
-                Some(same) => {
-                    let mut router = old.swap_remove(same);
-                    router.link = link;
-                    self.claim(Claim::Fence(wanted.addresses.clone().into()));
-                    let stale = router.reconfigure(wanted, self.fence, now);
-                    router.machine.handle_health(verdict);
-                    self.routers.push(router);
-                    if let Some(addresses) = stale {
-                        self.let_go(at, addresses);
-                    }
-                }
-                None => {
-                    self.claim(Claim::Fence(wanted.addresses.clone().into()));
-                    let mut router = Router::new(wanted, link, self.fence);
-                    router.machine.handle_health(verdict);
-                    router.handle_link(self.links.view(link), now);
-                    self.routers.push(router);
-                }
-            }
-        }
-        let counters = self.routers.iter().map(|router| &router.counters).chain([&self.unassigned]).cloned().collect();
-        self.watch.follow(config.routers.iter().map(|router| router.link.clone()).collect());
-        self.notes.tell(Note::Running { config, digest, counters });
-        for at in 0..self.routers.len() {
-            self.perform(at);
-        }
-        // The addresses of those that go are on the same keeper's way, behind everything above.
-        let stay = self.routers.len();
-        for mut router in old {
-            router.machine.stop();
-            self.routers.push(router);
-            self.perform(stay);
-            self.routers.truncate(stay);
-        }
-    }
-
-    /// Does what a machine says, and tells the scribe if the router stands differently now.
-    fn perform(&mut self, at: usize) {
-        use crate::vrrp::machine::Action;
-        while let Some(action) = self.routers[at].machine.poll_action() {
-            match action {
-                Action::SendAdvert { priority } => {
-                    let sources = self.routers[at].machine.sources();
-                    self.routers[at].send(&self.links, sources, priority);
-                }
-                Action::InstallVip | Action::RenewVip => {
-                    let lifetime = self.routers[at].config.lifetime(self.fence);
-                    // An advertisement that did not leave gives no right to keep the address.
-                    if action == Action::InstallVip || self.routers[at].sent_last {
-                        self.errand(at, Arc::clone(&self.routers[at].addresses), Task::Install { lifetime });
-                    }
-                }
-                Action::RemoveVip => self.let_go(at, Arc::clone(&self.routers[at].addresses)),
-                Action::Announce => self.errand(at, Arc::clone(&self.routers[at].addresses), Task::Announce),
-                Action::ExtendLease { until } => {
-                    if self.routers[at].sent_last {
-                        self.claim(Claim::Hold { addresses: Arc::clone(&self.routers[at].addresses), until });
-                    }
-                }
-                Action::Moved { from, to, why } => self.notes.tell(Note::Moved { router: at, from, to, why }),
-                Action::Remark(remark) => {
-                    let source = self.routers[at].machine.active();
-                    if let Ok(now) = socket::now() {
-                        self.remark(at, remark, source, now);
-                    }
-                }
-            }
-        }
-        if let Some(standing) = self.routers[at].news() {
-            self.notes.tell(Note::Stands { router: at, standing });
-        }
-    }
-
-    /// Ends the lease, which takes effect at once, and takes the addresses off.
-    fn let_go(&self, at: usize, addresses: Arc<[IpAddr]>) {
-        self.claim(Claim::Drop(Arc::clone(&addresses)));
-        self.errand(at, addresses, Task::Remove);
-    }
-
-    /// A claim that finds no room is one that the kernel is not keeping up with; the lease runs out then, as it should.
-    fn claim(&self, claim: Claim) {
-        let _ = self.claims.try_send(claim);
-    }
-
-    fn errand(&self, at: usize, addresses: Arc<[IpAddr]>, task: Task) {
-        let router = &self.routers[at];
-        let Some(place) = router.place else { return };
-        let errand = Errand { vrid: router.config.vrid, place, addresses, task };
-        if let Err(TrySendError::Full(errand)) = self.errands.try_send(errand) {
-            let Errand { vrid, task, .. } = errand;
-            self.notes.tell(Note::Warning(format!("virtual router {vrid}: too much is waiting to do {task:?}")));
         }
     }
 }

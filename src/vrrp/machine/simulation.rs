@@ -4,13 +4,16 @@
 //! they thaw, and then find everything that came in between waiting for them, as with real sockets.
 
 use super::*;
+use crate::vrrp::packet::{Family, Version};
 use proptest::prelude::*;
+use std::net::Ipv4Addr;
 
 const NODES: usize = 3;
 /// Shorter than the difference between two skews at one second, 3.9 ms: a real network's delay.
 const DELAY: Duration = Duration::from_micros(700);
-/// Once the faults are over, a new Active is there after the longest Active_Down_Interval and one interval of listening.
-const CALM: Duration = Duration::from_secs(12);
+/// Once the faults are over, a new Active is there after the longest Active_Down_Interval and one interval of listening, or after
+/// the hold-off of masters whose kernel refused.
+const CALM: Duration = Duration::from_secs(45);
 
 #[derive(Debug, Clone, Copy)]
 enum Fault {
@@ -24,6 +27,9 @@ enum Fault {
     Stop(usize),
     Unhealthy(usize),
     Healthy(usize),
+    /// The kernel refuses the address to this node.
+    Refuse(usize),
+    Accept(usize),
     /// Nothing that this node sends arrives any more.
     Mute(usize),
     Unmute(usize),
@@ -33,6 +39,7 @@ struct Node {
     machine: Machine,
     frozen: bool,
     mute: bool,
+    refused: bool,
     /// Until when the kernel answers for the address.
     lease: Time,
     /// What arrived and is not processed yet.
@@ -53,6 +60,7 @@ impl Wire {
             machine: Machine::new(rules(at)),
             frozen: false,
             mute: false,
+            refused: false,
             lease: Time::default(),
             queue: VecDeque::new(),
         });
@@ -82,6 +90,10 @@ impl Wire {
                     }
                     self.nodes[at].lease = until;
                 }
+                Action::InstallVip | Action::RenewVip if self.nodes[at].refused => {
+                    self.nodes[at].machine.handle_vip_refused(self.now);
+                }
+                Action::InstallVip => self.nodes[at].machine.handle_vip_accepted(self.now),
                 Action::RemoveVip => self.nodes[at].lease = self.now,
                 _ => {}
             }
@@ -139,6 +151,8 @@ impl Wire {
             }
             Fault::Unhealthy(at) => self.nodes[at].machine.handle_health(Verdict::Unhealthy),
             Fault::Healthy(at) => self.nodes[at].machine.handle_health(Verdict::Healthy),
+            Fault::Refuse(at) => self.nodes[at].refused = true,
+            Fault::Accept(at) => self.nodes[at].refused = false,
             Fault::Mute(at) => self.nodes[at].mute = true,
             Fault::Unmute(at) => self.nodes[at].mute = false,
         }
@@ -174,7 +188,8 @@ fn faults(kinds: &'static [fn(usize) -> Fault]) -> impl Strategy<Value = Vec<(u6
     prop::collection::vec((0_u64..4000, fault), 1..25)
 }
 
-const STANDSTILLS: &[fn(usize) -> Fault] = &[Fault::Freeze, Fault::Thaw, Fault::Crash, Fault::Stop, Fault::Start];
+const STANDSTILLS: &[fn(usize) -> Fault] =
+    &[Fault::Freeze, Fault::Thaw, Fault::Crash, Fault::Stop, Fault::Start, Fault::Refuse, Fault::Accept];
 const EVERYTHING: &[fn(usize) -> Fault] = &[
     Fault::Freeze,
     Fault::Thaw,
@@ -183,6 +198,8 @@ const EVERYTHING: &[fn(usize) -> Fault] = &[
     Fault::Start,
     Fault::Unhealthy,
     Fault::Healthy,
+    Fault::Refuse,
+    Fault::Accept,
     Fault::Mute,
     Fault::Unmute,
 ];
@@ -211,7 +228,7 @@ proptest! {
         let mut wire = Wire::new(|at| rules(at, preempt));
         strike(&mut wire, &faults);
         for at in 0..NODES {
-            for cure in [Fault::Unmute(at), Fault::Thaw(at), Fault::Start(at)] {
+            for cure in [Fault::Unmute(at), Fault::Accept(at), Fault::Thaw(at), Fault::Start(at)] {
                 wire.suffer(cure);
             }
         }

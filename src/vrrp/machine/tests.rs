@@ -1,4 +1,9 @@
+mod active;
+mod backup;
+mod refusal;
+
 use super::*;
+use crate::vrrp::packet::{Family, Remark, Version};
 use Action::{Announce, ExtendLease, InstallVip, RemoveVip, RenewVip, SendAdvert};
 
 const SECOND: Interval = Interval::SECOND;
@@ -171,106 +176,6 @@ fn f6_the_down_timer_makes_it_active() {
 }
 
 #[test]
-fn f7_a_resignation_leaves_only_the_skew() {
-    let mut subject = Subject::backup(rules(100));
-    subject.hear(200, GREATER);
-    subject.after(ms(300));
-    assert_eq!(subject.hear(RESIGNING, GREATER), []);
-    assert_eq!((subject.waits(), subject.machine.active()), (SECOND.skew(100), None));
-    assert_eq!(subject.fire().last(), Some(&moved(State::Backup, State::Active, Reason::Resignation)));
-}
-
-#[test]
-fn f8_an_advertisement_to_heed_restarts_the_timer_with_its_interval() {
-    for (own, preempt, heard) in [(100, Preempt::AtOnce, 100), (100, Preempt::AtOnce, 255), (200, Preempt::Never, 1)] {
-        let mut subject = Subject::backup(Rules { preempt, ..rules(own) });
-        let long = Interval::try_from(400).unwrap();
-        subject.after(ms(700));
-        let did = subject.hear_every(heard, SMALLER, long);
-        assert_eq!(did, [Action::Remark(Remark::Interval)]);
-        assert_eq!(subject.waits(), long.span() * 3 + long.skew(own));
-        assert_eq!(subject.machine.active(), Some(SMALLER.parse().unwrap()));
-    }
-}
-
-#[test]
-fn f9_an_advertisement_to_preempt_leaves_the_timer_alone() {
-    let mut subject = Subject::backup(rules(200));
-    for _ in 0..3 {
-        subject.after(SECOND.span());
-        assert_eq!(subject.hear(100, GREATER), []);
-    }
-    assert_eq!(subject.waits(), SECOND.skew(200));
-}
-
-#[test]
-fn f10_a_backup_never_compares_addresses() {
-    let mut subject = Subject::backup(rules(100));
-    subject.after(ms(900));
-    subject.hear(100, SMALLER);
-    assert_eq!(subject.waits(), down(100));
-}
-
-#[test]
-fn f11_the_advertisement_timer_sends_and_does_not_drift() {
-    let mut subject = Subject::active(rules(100));
-    let due = subject.machine.advert_due().unwrap();
-    // 3 ms late: the next one is due one interval after this one was.
-    subject.now = due.after(ms(3));
-    subject.machine.handle_timeout(subject.now);
-    let did = subject.did();
-    assert!(did.contains(&SendAdvert { priority: 100 }), "{did:?}");
-    assert_eq!(subject.machine.advert_due(), Some(due.after(SECOND.span())));
-}
-
-#[test]
-fn f12_an_active_answers_a_resignation_at_once() {
-    let mut subject = Subject::active(rules(100));
-    subject.after(ms(400));
-    assert_eq!(subject.hear(RESIGNING, GREATER), subject.advert(100));
-    assert_eq!(subject.advert_in(), SECOND.span());
-}
-
-#[test]
-fn f13_an_active_yields_to_a_higher_priority_or_a_greater_address() {
-    let long = Interval::try_from(300).unwrap();
-    for (heard, source, why) in [
-        (101, SMALLER, Reason::HigherPriority),
-        (100, GREATER, Reason::GreaterAddress),
-        (100, "10.10.0.1", Reason::GreaterAddress),
-    ] {
-        let mut subject = Subject::active(rules(100));
-        let did = subject.hear_every(heard, source, long);
-        assert_eq!(did, [RemoveVip, moved(State::Active, State::Backup, why)]);
-        assert_eq!(subject.waits(), long.span() * 3 + long.skew(100));
-        assert_eq!(subject.machine.active(), Some(source.parse().unwrap()));
-    }
-    // Unsigned, in network order: 10.9.0.200 is greater though its octet is negative as a signed one.
-    let mut subject = Subject::active(rules(100));
-    assert_eq!(subject.hear(100, "10.9.0.200")[0], RemoveVip);
-}
-
-#[test]
-fn f14_a_losing_advertisement_is_answered_at_once_and_the_timer_kept() {
-    for (heard, source) in [(99, GREATER), (100, SMALLER), (1, SMALLER)] {
-        let mut subject = Subject::active(rules(100));
-        subject.after(ms(400));
-        let due = subject.machine.advert_due();
-        assert_eq!(subject.hear(heard, source), subject.advert(100));
-        assert_eq!((subject.state(), subject.machine.advert_due()), (State::Active, due));
-    }
-    let mut v2 = Subject::active(Rules { version: Version::V2, ..rules(100) });
-    assert_eq!(v2.hear(99, GREATER), [], "VRRPv2 stays silent (RFC 3768 §6.4.3)");
-}
-
-#[test]
-fn f15_our_own_address_and_priority_is_a_duplicate_and_not_greater() {
-    let mut subject = Subject::active(rules(100));
-    assert_eq!(subject.hear(100, OWN), [Action::Remark(Remark::DuplicateSource)]);
-    assert_eq!(subject.state(), State::Active);
-}
-
-#[test]
 fn f16_a_stopped_active_resigns_and_a_stopped_backup_says_nothing() {
     let mut active = Subject::active(rules(100));
     active.machine.stop();
@@ -318,38 +223,6 @@ fn f19_two_that_promote_together_settle_with_one_advertisement() {
     smaller.hear(100, GREATER);
     greater.hear(100, OWN);
     assert_eq!((smaller.state(), greater.state()), (State::Backup, State::Active));
-}
-
-#[test]
-fn f20_the_preempt_delay_counts_once_and_never_delays_a_real_takeover() {
-    let delayed = Rules { preempt: Preempt::AfterMs(2500), ..rules(200) };
-    let mut subject = Subject::backup(delayed.clone());
-    // 0, 1 and 2 s: heeded. 3 s: the delay has passed, so the timer set at 2 s runs out.
-    for second in 0..4 {
-        subject.hear(100, GREATER);
-        let armed = if second < 3 { down(200) } else { down(200) - SECOND.span() };
-        assert_eq!(subject.waits(), armed, "{second}");
-        subject.after(SECOND.span());
-    }
-    for cancelling in [200, 255, RESIGNING] {
-        let mut subject = Subject::backup(delayed.clone());
-        subject.hear(100, GREATER);
-        subject.after(ms(2000)).hear(cancelling, GREATER);
-        subject.after(ms(100)).hear(100, GREATER);
-        subject.after(ms(2400)).hear(100, GREATER);
-        assert_eq!(subject.waits(), down(200), "measured anew after {cancelling}");
-    }
-    let mut dead = Subject::backup(delayed);
-    dead.hear(100, GREATER);
-    assert_eq!(dead.waits(), down(200), "a dead Active is taken over from as ever");
-}
-
-#[test]
-fn r11_another_interval_is_adopted_and_remarked_but_not_dropped() {
-    let mut subject = Subject::backup(rules(100));
-    let short = Interval::try_from(10).unwrap();
-    assert_eq!(subject.hear_every(200, GREATER, short), [Action::Remark(Remark::Interval)]);
-    assert_eq!(subject.waits(), short.span() * 3 + short.skew(100));
 }
 
 #[test]
@@ -409,75 +282,6 @@ fn d3_nothing_is_announced_before_the_link_and_its_source_are_there() {
 }
 
 #[test]
-fn b2_each_advertisement_extends_the_lease_to_before_any_peer_may_start() {
-    for centiseconds in [1, 10, 100, 4095] {
-        let interval = Interval::try_from(centiseconds).unwrap();
-        let lease = lease(interval);
-        assert!(lease < interval.span() * 3, "every peer waits three intervals and its skew");
-        assert!(lease > interval.span() * 2, "one lost turn does not cost the address");
-    }
-    let mut subject = Subject::active(rules(100));
-    for _ in 0..20 {
-        for pair in subject.fire().windows(2) {
-            if matches!(pair[0], SendAdvert { .. }) {
-                assert_eq!(pair[1], ExtendLease { until: subject.now.after(ms(2750)) });
-            }
-        }
-    }
-}
-
-#[test]
-fn b2_the_address_is_renewed_within_its_lifetime() {
-    for (centiseconds, lifetime) in [(1, 2), (10, 2), (100, 2), (100, 10), (4000, 121)] {
-        let interval = Interval::try_from(centiseconds).unwrap();
-        let lifetime = Duration::from_secs(lifetime);
-        let mut subject = Subject::active(Rules { interval, lifetime, ..rules(254) });
-        let mut renewed = subject.now;
-        for _ in 0..2000 {
-            if subject.fire().contains(&RenewVip) {
-                renewed = subject.now;
-            }
-            assert!(subject.now.since(renewed) < lifetime, "{centiseconds} cs, {lifetime:?}");
-        }
-    }
-}
-
-#[test]
-fn b3_a_wake_up_later_than_the_peers_wait_demotes_before_anything_is_sent() {
-    // By a timer, and by a packet of each kind.
-    for heard in [None, Some(0), Some(1), Some(100), Some(255)] {
-        let mut subject = Subject::active(rules(100));
-        subject.after(ms(3001));
-        let did = match heard {
-            None => {
-                subject.machine.handle_timeout(subject.now);
-                subject.did()
-            }
-            Some(priority) => subject.hear(priority, GREATER),
-        };
-        assert_eq!(did[..2], [RemoveVip, moved(State::Active, State::Backup, Reason::LateWake)], "{heard:?}");
-        assert!(!did.iter().any(|action| matches!(action, SendAdvert { .. })), "{heard:?}");
-    }
-    // Nobody else is there: Active again after one interval and the skew.
-    let mut alone = Subject::active(rules(100));
-    alone.after(ms(5000));
-    alone.machine.handle_timeout(alone.now);
-    assert_eq!(alone.waits(), SECOND.span() + SECOND.skew(100));
-}
-
-#[test]
-fn b3_a_wake_up_that_is_only_late_advertises_and_announces() {
-    let mut subject = Subject::active(rules(100));
-    subject.fire();
-    subject.fire();
-    subject.now = subject.machine.advert_due().unwrap().after(ms(1500));
-    subject.machine.handle_timeout(subject.now);
-    let did = subject.did();
-    assert!(did.contains(&SendAdvert { priority: 100 }) && did.contains(&Announce), "{did:?}");
-    assert_eq!(subject.advert_in(), SECOND.span());
-}
-
-#[test]
 fn b4_the_same_configuration_again_changes_nothing() {
     for state in [State::Initialize, State::Backup, State::Active] {
         let mut subject = Subject::in_state(state, rules(100));
@@ -489,83 +293,6 @@ fn b4_the_same_configuration_again_changes_nothing() {
         assert_eq!(subject.did(), []);
         assert_eq!(subject.machine, before);
     }
-}
-
-#[test]
-fn b5_an_address_that_vanished_is_put_back_and_announced() {
-    let mut subject = Subject::active(rules(100));
-    subject.machine.handle_vip_lost(subject.now);
-    assert_eq!(subject.did(), [InstallVip, Announce]);
-    let mut backup = Subject::backup(rules(100));
-    backup.machine.handle_vip_lost(backup.now);
-    assert_eq!(backup.did(), []);
-}
-
-#[test]
-fn b8_the_winner_of_a_healed_partition_announces_within_an_interval() {
-    for centiseconds in [1, 10, 100, 1000] {
-        let interval = Interval::try_from(centiseconds).unwrap();
-        let mut subject = Subject::active(Rules { interval, ..rules(100) });
-        // Long after the announcements of its own promotion.
-        for _ in 0..400 {
-            subject.fire();
-        }
-        subject.hear_every(50, GREATER, interval);
-        let healed = subject.now;
-        while !subject.fire().contains(&Announce) {}
-        assert!(subject.now.since(healed) <= interval.span(), "{centiseconds}");
-    }
-}
-
-#[test]
-fn b9_a_backup_that_overslept_listens_before_it_takes_over() {
-    let mut subject = Subject::backup(rules(100));
-    subject.after(down(100) + ms(1001));
-    subject.machine.handle_timeout(subject.now);
-    assert_eq!((subject.did(), subject.state()), (vec![], State::Backup));
-    assert_eq!(subject.waits(), SECOND.span() + SECOND.skew(100));
-    assert_eq!(subject.fire().last(), Some(&moved(State::Backup, State::Active, Reason::Silence)));
-}
-
-#[test]
-fn announcements_repeat_after_100_ms_and_a_second_and_then_every_30_seconds() {
-    let mut subject = Subject::backup(Rules { interval: Interval::try_from(10).unwrap(), ..rules(100) });
-    let mut announced = Vec::new();
-    for _ in 0..1000 {
-        if subject.fire().contains(&Announce) {
-            announced.push(subject.now);
-        }
-    }
-    let gaps: Vec<Duration> = announced.windows(2).map(|pair| pair[1].since(pair[0])).collect();
-    assert_eq!(gaps[..4], [ms(100), ms(1000), ms(30_000), ms(30_000)]);
-}
-
-#[test]
-fn a_healthy_backup_takes_over_from_an_unhealthy_active_where_preemption_is_off() {
-    let cautious = |priority| Rules { preempt: Preempt::Never, healthy_from: 252, ..rules(priority) };
-    let mut healthy = Subject::backup(cautious(252));
-    let before = healthy.waits();
-    healthy.after(ms(1)).hear(238, GREATER);
-    assert_eq!(healthy.waits(), before - ms(1), "an unhealthy Active is let run out");
-    // All unhealthy: the VIP stays where it is.
-    let mut unhealthy = Subject::backup(cautious(254));
-    unhealthy.machine.handle_health(Verdict::Unhealthy);
-    unhealthy.hear(237, GREATER);
-    assert_eq!(unhealthy.waits(), down(238));
-    // And a healthy Active with less is left alone.
-    let mut patient = Subject::backup(cautious(254));
-    patient.after(ms(500)).hear(252, GREATER);
-    assert_eq!(patient.waits(), down(254));
-}
-
-#[test]
-fn health_moves_the_timer_of_a_backup_from_the_same_beginning() {
-    let mut subject = Subject::backup(rules(200));
-    subject.after(ms(500));
-    subject.machine.handle_health(Verdict::Unhealthy);
-    assert_eq!(subject.waits(), down(184) - ms(500));
-    subject.machine.handle_health(Verdict::Healthy);
-    assert_eq!(subject.waits(), down(200) - ms(500));
 }
 
 #[test]
@@ -585,7 +312,7 @@ fn every_event_in_every_state_leads_where_the_rfc_says() {
     use State::{Active as A, Backup as B, Initialize as I};
     type Event = fn(&mut Subject);
     type Row = (&'static str, Event, [(State, &'static str); 3]);
-    let events: [Row; 12] = [
+    let events: [Row; 14] = [
         ("link usable", |s| s.machine.handle_link(Subject::sources(), s.now), [(B, "M"), (B, ""), (A, "")]),
         ("obstacle", |s| s.machine.handle_obstacle(Obstacle::LinkDown), [(I, ""), (I, "M"), (I, "RM")]),
         ("stop", |s| s.machine.stop(), [(I, ""), (I, "M"), (I, "SRM")]),
@@ -596,6 +323,8 @@ fn every_event_in_every_state_leads_where_the_rfc_says() {
         ("heard owner", |s| drop_it(s, 255), [(I, ""), (B, ""), (B, "RM")]),
         ("early timer", |s| s.machine.handle_timeout(s.now), [(I, ""), (B, ""), (A, "")]),
         ("vip lost", |s| s.machine.handle_vip_lost(s.now), [(I, ""), (B, ""), (A, "VG")]),
+        ("vip refused", |s| s.machine.handle_vip_refused(s.now), [(I, ""), (B, ""), (A, "")]),
+        ("vip accepted", |s| s.machine.handle_vip_accepted(s.now), [(I, ""), (B, ""), (A, "")]),
         ("unhealthy", |s| s.machine.handle_health(Verdict::Unhealthy), [(I, ""), (B, ""), (A, "")]),
         (
             "other addresses",

@@ -1,5 +1,6 @@
 //! One failover: two speakers, one fault, and what the switch saw of it.
 
+use super::quiet::{self, QuietLab};
 use crate::wire::prober::{ASKERS, PERIOD};
 use crate::wire::{Form, Frame, Heard, Kind, Lab, Moment, Observer, Prober, Router, Speaker, Version};
 use std::collections::BTreeMap;
@@ -91,11 +92,12 @@ fn patience(router: &Router) -> Duration {
 
 /// Sets two speakers up, lets the fault strike the Active at a random moment of its interval, and watches.
 pub fn measure(kind: Kind, fault: Fault, interval_cs: u32) -> Result<Failover, String> {
-    let (router, lab) = (router(interval_cs), Lab::new(2));
+    let (router, lab) = (router(interval_cs), QuietLab::new(2));
     let interval = router.interval();
     let observer = Observer::start(&lab);
     let [old, new] = settle(kind, &lab, &observer, &router)?;
     let _prober = Prober::start(&lab, router.vip());
+    let _peace = quiet::watch();
     sleep(PRELUDE + random_part_of(interval));
 
     let fault_at = Moment::now();
@@ -140,6 +142,17 @@ impl Failover {
         let before =
             |frame: &&Frame| frame.at < announced.at && frame.host == OLD && matches!(frame.heard, Heard::Advert(_));
         self.frames.iter().rfind(before).map(|last| announced.at.ms_since(last.at))
+    }
+
+    /// The same up to the successor's first advertisement: the election alone, before the kernel is asked for the address.
+    pub fn elected_ms(&self) -> Option<f64> {
+        let elected = self
+            .frames
+            .iter()
+            .find(|frame| frame.at >= self.fault && frame.host == NEW && matches!(frame.heard, Heard::Advert(_)))?;
+        let before =
+            |frame: &&Frame| frame.at < elected.at && frame.host == OLD && matches!(frame.heard, Heard::Advert(_));
+        self.frames.iter().rfind(before).map(|last| elected.at.ms_since(last.at))
     }
 
     /// Milliseconds in which both hosts answered for the address: one period for each question that two answered.

@@ -1,7 +1,9 @@
 //! A stream of advertisements with a wrong checksum for the same virtual router, from a host that takes no part: nothing may follow.
 
-use super::failover::{self, NEW, OLD};
-use crate::wire::{Frame, Heard, Kind, Lab, Observer, prober};
+use super::cadence::Cadence;
+use super::failover;
+use super::quiet::QuietLab;
+use crate::wire::{Kind, Observer, prober};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -17,7 +19,7 @@ const SOURCE: [u8; 4] = [10, 77, 0, 3];
 
 /// How often the advertising host changed while the stream lasted, and in the second after it.
 pub fn transitions(kind: Kind) -> Result<f64, String> {
-    let (router, lab) = (failover::router(INTERVAL_CS), Lab::new(2));
+    let (router, lab) = (failover::router(INTERVAL_CS), QuietLab::new(2));
     let observer = Observer::start(&lab);
     let _speakers = failover::settle(kind, &lab, &observer, &router)?;
     let (socket, mac) = lab.switch.within(prober::open);
@@ -28,14 +30,7 @@ pub fn transitions(kind: Kind) -> Result<f64, String> {
         sleep(PERIOD);
     }
     sleep(Duration::from_secs(1));
-    Ok(changes(&observer.frames()))
-}
-
-fn changes(frames: &[Frame]) -> f64 {
-    let speaking =
-        |frame: &Frame| matches!(frame.heard, Heard::Advert(advert) if advert.priority > 0).then_some(frame.host);
-    let hosts: Vec<usize> = frames.iter().filter_map(speaking).filter(|host| [OLD, NEW].contains(host)).collect();
-    hosts.windows(2).map(|pair| f64::from(u8::from(pair[0] != pair[1]))).fold(0.0, |a, b| a + b)
+    Ok(Cadence::of(&observer.frames(), router.interval()).transitions)
 }
 
 /// A VRRPv3 advertisement of priority 200 that is right in everything but its checksum.

@@ -1,8 +1,9 @@
 //! 255 virtual routers at 100 ms: what they cost, and whether every advertisement leaves in time.
 
-use crate::wire::{Form, Frame, Heard, Kind, Lab, Moment, Observer, Router, Speaker, Version};
+use super::cadence::Cadence;
+use super::quiet::QuietLab;
+use crate::wire::{Form, Frame, Heard, Kind, Moment, Observer, Router, Speaker, Version};
 use nix::unistd::Pid;
-use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::thread::sleep;
 use std::time::Duration;
@@ -14,9 +15,6 @@ const INTERVAL_CS: u32 = 10;
 /// What is watched, once all routers have settled.
 const WINDOW: Duration = Duration::from_secs(15);
 const SETTLE: Duration = Duration::from_secs(4);
-/// An advertisement is late when it comes this much later than one interval after the one before: a tenth of the interval, far from
-/// what a Backup would act upon (three intervals), far above what a busy machine adds.
-const TOLERANCE: Duration = Duration::from_millis(10);
 /// `/proc/PID/stat` counts in hundredths of a second (USER_HZ, which Linux fixes for user space).
 const TICKS_PER_SECOND: f64 = 100.0;
 
@@ -29,15 +27,13 @@ pub struct Load {
     pub backup_cpu: f64,
     /// Resident memory of the Active, all its processes.
     pub resident_mb: f64,
-    /// Advertisements later than the tolerance.
-    pub late: f64,
-    /// The longest gap between two advertisements of a router.
-    pub gap_ms: f64,
+    /// How regularly it advertised.
+    pub cadence: Cadence,
 }
 
 /// Sets up two hosts with 255 routers each and watches them for a while.
 pub fn measure(kind: Kind) -> Result<Load, String> {
-    let lab = Lab::new(2);
+    let lab = QuietLab::new(2);
     let observer = Observer::start(&lab);
     let routers = |priority| -> Vec<Router> { (1..=255).map(|vrid| router(vrid, priority)).collect() };
     let start = Moment::now();
@@ -55,16 +51,11 @@ pub fn measure(kind: Kind) -> Result<Load, String> {
     let spent = [ticks(&active) - before[0], ticks(&backup) - before[1]]
         .map(|ticks| 100.0 * ticks / TICKS_PER_SECOND / WINDOW.as_secs_f64());
     let resident_mb = active.pids().into_iter().map(resident_kb).sum::<f64>() / 1024.0;
-    let gaps = gaps_ms(&observer.frames())?;
-    let allowed = f64::from(INTERVAL_CS) * 10.0 + TOLERANCE.as_secs_f64() * 1e3;
-    let late = gaps.iter().map(|gap| f64::from(u8::from(*gap > allowed))).fold(0.0, |a, b| a + b);
-    Ok(Load {
-        active_cpu: spent[0],
-        backup_cpu: spent[1],
-        resident_mb,
-        late,
-        gap_ms: gaps.into_iter().fold(0.0, f64::max),
-    })
+    let cadence = Cadence::of(&observer.frames(), routers(254)[0].interval());
+    if cadence.routers < 255 || cadence.transitions > 0.0 {
+        return Err(format!("not all 255 routers from one host: {cadence:?}"));
+    }
+    Ok(Load { active_cpu: spent[0], backup_cpu: spent[1], resident_mb, cadence })
 }
 
 fn router(vrid: u8, priority: u8) -> Router {
@@ -76,23 +67,6 @@ fn router(vrid: u8, priority: u8) -> Router {
         addresses: vec![Ipv4Addr::new(10, 77, 1, vrid).into()],
         peers: Vec::new(),
         form: Form::WithPseudoHeader,
-    }
-}
-
-/// The times between consecutive advertisements of each router; an error unless all 255 were heard, and from the first host alone.
-fn gaps_ms(frames: &[Frame]) -> Result<Vec<f64>, String> {
-    let (mut last, mut gaps, mut hosts) = (BTreeMap::new(), Vec::new(), BTreeSet::new());
-    for frame in frames {
-        let Heard::Advert(advert) = frame.heard else { continue };
-        hosts.insert(frame.host);
-        if let Some(before) = last.insert(advert.vrid, frame.at) {
-            gaps.push(frame.at.ms_since(before));
-        }
-    }
-    if last.len() == 255 && hosts.len() == 1 {
-        Ok(gaps)
-    } else {
-        Err(format!("{} routers advertised, from {} hosts", last.len(), hosts.len()))
     }
 }
 

@@ -9,10 +9,14 @@
 #[path = "../../wire/mod.rs"]
 mod wire;
 
+mod cadence;
 mod failover;
 mod garbage;
 mod load;
 mod publish;
+mod quiet;
+mod reload;
+mod removed;
 mod report;
 mod statistics;
 mod suite;

@@ -1,9 +1,10 @@
 //! All cells of the bench: what is measured how often, and what must be reached.
 
+use super::cadence::Cadence;
 use super::failover::{self, Failover, Fault};
 use super::report::{AgainstPeer, Judged, Limit, Row};
 use super::statistics::Summary;
-use super::{garbage, load};
+use super::{garbage, load, reload, removed};
 use crate::wire::{Kind, Router};
 use std::sync::Mutex;
 use std::thread;
@@ -20,6 +21,10 @@ const AFTER_KILL: Duration = Duration::from_millis(50);
 const ATTEMPTS: usize = 3;
 /// Repeats of the load cell: it watches thousands of advertisements for a quarter of a minute each time.
 const LOAD_RUNS: usize = 1;
+/// How soon an address that vanished must be announced again.
+const AFTER_REMOVAL_MS: f64 = 100.0;
+/// Repeats of the reload cell, a minute and 60 reloads each.
+const RELOAD_RUNS: usize = 2;
 /// The cell of the picture: seconds for keepalived, milliseconds for quorate.
 const DRAWN: (Fault, u32) = (Fault::Kill, 100);
 
@@ -86,6 +91,15 @@ pub fn run(runs: usize, only: &str) -> Results {
         let [ours, peer] = alternate(garbage::NAME, runs, 4, garbage::transitions);
         let limit = Limit { value: 0.0, judged: Judged::Maximum, peer: AgainstPeer::Whatever };
         results.rows.push(row(garbage::NAME, "transitions", &ours, &peer, Some(limit), |count| Some(*count)));
+    }
+    if removed::NAME.contains(only) {
+        let [ours, peer] = alternate(removed::NAME, runs, 4, removed::measure);
+        let limit = Limit { value: AFTER_REMOVAL_MS, judged: Judged::Maximum, peer: AgainstPeer::NoWorse };
+        results.rows.push(row(removed::NAME, "ms", &ours, &peer, Some(limit), |ms| Some(*ms)));
+    }
+    if reload::NAME.contains(only) {
+        let [ours, peer] = alternate(reload::NAME, RELOAD_RUNS, 4, reload::measure);
+        results.rows.extend(reload_rows(&ours, &peer));
     }
     if load::NAME.contains(only) {
         let [ours, peer] = alternate(load::NAME, LOAD_RUNS, 1, load::measure);
@@ -163,6 +177,7 @@ fn rows(cell: Cell, ours: &Sample<Failover>, peer: &Sample<Failover>) -> Vec<Row
                 limit(router.down() + AFTER_SILENCE, Judged::Maximum, AgainstPeer::NoWorse),
                 Failover::silence_ms,
             ),
+            row("last advertisement to the successor's first", None, Failover::elected_ms),
             answered(None),
         ],
         Fault::Freeze => vec![
@@ -184,8 +199,20 @@ fn load_rows(ours: &Sample<load::Load>, peer: &Sample<load::Load>) -> Vec<Row> {
         row("CPU of the Active", "% of a core", limit(peer_cpu, AgainstPeer::NoWorse), |load| load.active_cpu),
         row("CPU of the Backup", "% of a core", None, |load| load.backup_cpu),
         row("resident memory", "MB", limit(8.0, AgainstPeer::Whatever), |load| load.resident_mb),
-        row("late advertisements", "", limit(0.0, AgainstPeer::Whatever), |load| load.late),
-        row("longest gap between two", "ms", None, |load| load.gap_ms),
+        row("late advertisements", "", limit(0.0, AgainstPeer::Whatever), |load| load.cadence.late),
+        row("longest gap between two", "ms", None, |load| load.cadence.gap_ms),
+    ]
+}
+
+fn reload_rows(ours: &Sample<Cadence>, peer: &Sample<Cadence>) -> Vec<Row> {
+    let none = Some(Limit { value: 0.0, judged: Judged::Maximum, peer: AgainstPeer::Whatever });
+    let row = |what: &str, unit, limit, value: fn(&Cadence) -> f64| {
+        row(&format!("{}: {what}", reload::NAME), unit, ours, peer, limit, |cadence| Some(value(cadence)))
+    };
+    vec![
+        row("transitions", "", none, |cadence| cadence.transitions),
+        row("late advertisements", "", none, |cadence| cadence.late),
+        row("longest gap between two", "ms", None, |cadence| cadence.gap_ms),
     ]
 }
 

@@ -157,6 +157,12 @@ impl Master {
         Ok(())
     }
 
+    /// Writes a file of root's inside.
+    pub fn put_file(&self, path: &str, bytes: &[u8]) -> anyhow::Result<()> {
+        let place = format!("/proc/{}/root{path}", self.leader()?);
+        fs::write(place, bytes).with_context(|| format!("cannot write '{path}' on {}", self.name))
+    }
+
     /// Its persistent `/var`, seen from the lab.
     pub fn var(&self) -> PathBuf {
         self.directory.join("var")

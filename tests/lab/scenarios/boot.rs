@@ -71,7 +71,8 @@ pub fn no_unit_is_more_exposed_than_two_out_of_ten(lab: &mut Lab) -> anyhow::Res
 pub fn drop_directories_are_for_root_alone(lab: &mut Lab) -> anyhow::Result<()> {
     lab.boot_all()?;
     for master in &lab.masters {
-        for place in ["/run/quorate/drop", "/etc/quorate/drop", "/var/lib/quorate/drop", "/var/lib/quorate"] {
+        let drops = ["/run/quorate/drop", "/etc/quorate/drop", "/var/lib/quorate/drop", "/run/quorate/collected"];
+        for place in drops.into_iter().chain(["/var/lib/quorate"]) {
             let found = master.must("stat", &["--format=%a %U", place])?;
             ensure!(found.trim() == "700 root", "{}: {place} is {found}", master.name);
         }

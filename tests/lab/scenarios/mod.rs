@@ -4,6 +4,7 @@ mod boot;
 mod builders;
 mod converge;
 mod faults;
+mod trial;
 mod vip;
 
 use super::harness::Lab;
@@ -32,4 +33,6 @@ pub const SCENARIOS: &[Named<Lab>] = scenarios![
     faults::a_refused_drop_changes_nothing_and_is_reported,
     faults::a_manifest_that_does_not_fit_the_host_is_refused_and_the_vip_stays,
     faults::reconcile_killed_again_and_again_converges_in_the_end,
+    trial::a_manifest_on_trial_is_kept_only_when_it_proves_good,
+    trial::a_trial_that_nobody_confirms_or_that_is_killed_is_taken_back,
 ];
