@@ -18,6 +18,9 @@ const BOOT_LIMIT: Duration = Duration::from_secs(600);
 /// For one command on the serial shell; the longest writes the two partitions of a slot.
 const COMMAND_LIMIT: Duration = Duration::from_secs(300);
 
+/// Added to the kernel's: a root shell, and patience with disks on a machine that is busy with other things.
+const COMMAND_LINE: &str = "systemd.debug_shell=ttyS1 systemd.default_device_timeout_sec=600";
+
 /// For something that takes a moment.
 const LOOK: Duration = Duration::from_secs(30);
 
@@ -141,7 +144,7 @@ impl Machine {
             .args(["-device", &format!("virtio-net-pci,netdev=lan,mac=52:54:00:00:00:{:02x}", self.number)])
             .args(["-serial", &format!("file:{}", self.console().display())])
             .args(["-serial", &format!("unix:{},server=on,wait=off", socket.display())])
-            .args(["-smbios", "type=11,value=io.systemd.stub.kernel-cmdline-extra=systemd.debug_shell=ttyS1"]);
+            .args(["-smbios", &format!("type=11,value=io.systemd.stub.kernel-cmdline-extra={COMMAND_LINE}")]);
         for volume in &self.volumes {
             qemu.args(["-drive", &format!("if=virtio,format=raw,readonly=on,file={}", volume.display())]);
         }
