@@ -18,8 +18,11 @@ const BOOT_LIMIT: Duration = Duration::from_secs(600);
 /// For one command on the serial shell; the longest writes the two partitions of a slot.
 const COMMAND_LIMIT: Duration = Duration::from_secs(300);
 
-/// Whether the shell is there.
-const LOOK: Duration = Duration::from_secs(5);
+/// Added to the kernel's: a root shell, and patience with disks on a machine that is busy with other things.
+const COMMAND_LINE: &str = "systemd.debug_shell=ttyS1 systemd.default_device_timeout_sec=600";
+
+/// For something that takes a moment.
+const LOOK: Duration = Duration::from_secs(30);
 
 /// A virtual machine, on or off.
 #[derive(Debug)]
@@ -96,23 +99,9 @@ impl Machine {
     pub fn boot(&mut self) -> anyhow::Result<Duration> {
         let start = Instant::now();
         self.power_on()?;
-        let socket = self.socket();
-        let running = self.power.as_mut().context("it is off")?;
-        let booted = wait::until(
-            "a shell on the serial line",
-            BOOT_LIMIT,
-            |_, _| {},
-            || {
-                ensure!(running.qemu.try_wait()?.is_none(), "QEMU has ended");
-                let mut shell = Shell::connect(&socket)?;
-                shell.quieten()?;
-                shell.ask("true", LOOK)?;
-                Ok(shell)
-            },
-        );
-        match booted {
-            Ok((shell, _)) => {
-                running.shell = Some(shell);
+        match self.await_shell() {
+            Ok(shell) => {
+                self.power.as_mut().context("it is off")?.shell = Some(shell);
                 Ok(start.elapsed())
             }
             Err(error) => {
@@ -122,6 +111,15 @@ impl Machine {
                 Err(error)
             }
         }
+    }
+
+    /// Listens from the first moment on: the line says nothing twice.
+    fn await_shell(&mut self) -> anyhow::Result<Shell> {
+        let socket = self.socket();
+        let connect = || Shell::connect(&socket);
+        let (mut shell, _) = wait::until("the serial line", LOOK, |_, _| {}, connect)?;
+        shell.await_prompt(BOOT_LIMIT)?;
+        Ok(shell)
     }
 
     /// Switches it on and leaves it to itself.
@@ -146,7 +144,7 @@ impl Machine {
             .args(["-device", &format!("virtio-net-pci,netdev=lan,mac=52:54:00:00:00:{:02x}", self.number)])
             .args(["-serial", &format!("file:{}", self.console().display())])
             .args(["-serial", &format!("unix:{},server=on,wait=off", socket.display())])
-            .args(["-smbios", "type=11,value=io.systemd.stub.kernel-cmdline-extra=systemd.debug_shell=ttyS1"]);
+            .args(["-smbios", &format!("type=11,value=io.systemd.stub.kernel-cmdline-extra={COMMAND_LINE}")]);
         for volume in &self.volumes {
             qemu.args(["-drive", &format!("if=virtio,format=raw,readonly=on,file={}", volume.display())]);
         }
@@ -181,18 +179,17 @@ impl Machine {
     pub fn boot_id(&mut self) -> anyhow::Result<String> {
         let running = self.power.as_mut().with_context(|| format!("{} is off", self.name))?;
         let shell = running.shell.as_mut().with_context(|| format!("{} has not booted", self.name))?;
-        shell.quieten()?;
         shell.ask("cat /proc/sys/kernel/random/boot_id", LOOK).map(|(id, _)| id)
     }
 
     /// Waits for the next boot after the one named, which it gets to by itself.
     pub fn await_boot_after(&mut self, former: &str) -> anyhow::Result<String> {
-        let look = || {
-            let id = self.boot_id()?;
-            ensure!(id != former, "it is still the same boot");
-            Ok(id)
-        };
-        wait::until("the next boot", BOOT_LIMIT, |_, _| {}, look).map(|(id, _)| id)
+        let running = self.power.as_mut().with_context(|| format!("{} is off", self.name))?;
+        let shell = running.shell.as_mut().with_context(|| format!("{} has not booted", self.name))?;
+        shell.await_prompt(BOOT_LIMIT)?;
+        let id = self.boot_id()?;
+        ensure!(id != former, "it is still the same boot");
+        Ok(id)
     }
 
     /// Shuts it down in order and lets it start again.

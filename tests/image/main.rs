@@ -1,7 +1,8 @@
 //! `make image-test`: the disk image itself, booted by firmware in a virtual machine, as one master of three.
 //!
 //! What the lab cannot show on containers: firmware, UKI, dm-verity, a first boot that makes its own `/var`, credentials
-//! from firmware, an update and what happens when it is broken. Without KVM a boot takes most of a minute.
+//! from firmware, an update and what happens when it is broken. Without KVM a boot takes a minute on an idle machine and
+//! several on a busy one, so this runs on request and not with `cargo test`.
 
 #![expect(clippy::disallowed_methods, reason = "a test drives real programs by the real clock")]
 

@@ -6,6 +6,9 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+/// Of the shell that systemd's debug-shell.service starts.
+const PROMPT: &str = ":/# ";
+
 /// The far end of a serial line, over all boots of the machine it belongs to.
 #[derive(Debug)]
 pub struct Shell {
@@ -22,9 +25,29 @@ impl Shell {
         Ok(Self { line, asked: 0 })
     }
 
-    /// Talks a shell that has just begun into saying nothing but what it is asked: no echo, no prompt, no line editor.
-    pub fn quieten(&mut self) -> anyhow::Result<()> {
-        writeln!(self.line, "stty -echo; PS1= exec /bin/sh").map_err(anyhow::Error::from)
+    /// Waits for a shell that begins, and talks it into saying nothing but what it is asked: no echo, no prompt, no line
+    /// editor. Nothing is sent before: until Linux has the line, firmware and boot loader take it for their keyboard.
+    pub fn await_prompt(&mut self, limit: Duration) -> anyhow::Result<()> {
+        let start = Instant::now();
+        let mut heard = Vec::new();
+        while !String::from_utf8_lossy(&heard).contains(PROMPT) {
+            ensure!(start.elapsed() < limit, "no shell on the serial line within {limit:?}");
+            self.listen(&mut heard)?;
+        }
+        writeln!(self.line, "stty -echo; PS1= exec /bin/sh")?;
+        self.ask("true", limit).map(drop)
+    }
+
+    /// Takes what comes within a second, if anything.
+    fn listen(&mut self, heard: &mut Vec<u8>) -> anyhow::Result<()> {
+        let mut bytes = [0; 4096];
+        match self.line.read(&mut bytes) {
+            Ok(0) => anyhow::bail!("the serial line is closed"),
+            Ok(length) => heard.extend_from_slice(&bytes[..length]),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
     }
 
     /// Runs a command; what it printed and its exit code. The markers are spelt with a gap, so that the echo of the
@@ -37,13 +60,7 @@ impl Shell {
         writeln!(self.line, "echo {}; {command}\necho {}$? '=='", gap(&begin), gap(&end))?;
         let mut heard = Vec::new();
         loop {
-            let mut bytes = [0; 4096];
-            match self.line.read(&mut bytes) {
-                Ok(0) => anyhow::bail!("the serial line is closed"),
-                Ok(length) => heard.extend_from_slice(&bytes[..length]),
-                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
-                Err(error) => return Err(error.into()),
-            }
+            self.listen(&mut heard)?;
             let text = String::from_utf8_lossy(&heard);
             if let Some((_, answer)) = text.split_once(&begin)
                 && let Some((output, code)) = answer.split_once(&end)
