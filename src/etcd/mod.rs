@@ -170,7 +170,7 @@ pub struct Observed {
     /// Whether there is room for a new member; why not, otherwise.
     pub room: Result<(), String>,
     /// Where the log cannot be read; looked for only when etcd does not start from it.
-    pub damage: Option<wal::Damage>,
+    pub damage: Option<wal::damage::Damage>,
     /// The data directory's stamp, if it exists.
     pub stamp: Option<genesis::Stamp>,
     /// The marker.

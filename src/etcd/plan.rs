@@ -15,7 +15,7 @@ use super::material::Material;
 use super::recovery::{self, plan::Turn};
 use super::service::{Start, environment, key_files};
 use super::version::{self, Verdict};
-use super::wal::Damage;
+use super::wal::damage::Damage;
 use super::watch::{EVICT_AFTER, REJOIN_AFTER};
 use super::{Action, DataDirectory, Desired, Local, LocalStatus, Observed, blocked};
 use crate::file::RenderedFile;

@@ -7,7 +7,7 @@
 //! would not do: the sandbox of a unit has other mounts than a shell, with the same files.)
 
 use super::DataDirectory;
-use super::wal::{Damage, Examiner, Place};
+use super::wal::damage::{Damage, Examiner, Place};
 use crate::durable::{self, DurableError};
 use crate::paths::Paths;
 use nix::sys::statfs::{self, FsType};

@@ -1,94 +1,18 @@
-//! Whether etcd's write-ahead log can still be read: the proof that a failing start is the log's fault (fault 19).
+//! etcd's write-ahead log, read while etcd is stopped.
 //!
-//! The format is etcd's (server/storage/wal): segments `SEQUENCE-INDEX.wal` without a gap; in them frames of a length
-//! and a record, whose checksum runs on through all segments (CRC-32C). etcd reads all of it at every start and
-//! repairs by itself what a power cut leaves: a last record that was not written to its end. Everything else it refuses
-//! for ever. Pure: it reads nothing, and what it is not sure of it does not call damaged.
+//! The format is etcd's (server/storage/wal), the same in 3.4 to 3.6: segments `SEQUENCE-INDEX.wal` without a gap; in them frames
+//! of a length and a record, padded to eight bytes, whose checksum runs on through all segments (CRC-32C). Each segment begins with
+//! the checksum so far, the metadata and the state. A frame of length 0 is space not yet written.
+//!
+//! [`damage`] tells whether it can be read to its end, [`tail`] whose it is and how far it goes.
 
-use std::fmt;
+pub mod damage;
+pub mod tail;
 
-/// Where the log ends to be readable.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Damage {
-    /// The segment.
-    pub segment: String,
-    /// Offset in it, in bytes.
-    pub offset: usize,
-    /// What is wrong there.
-    pub why: String,
-}
-
-impl fmt::Display for Damage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the log is damaged: '{}' at byte {}: {}", self.segment, self.offset, self.why)
-    }
-}
-
-/// Reads a log segment by segment, oldest first.
-#[derive(Debug, Default)]
-pub struct Examiner {
-    /// Checksum over everything read so far; etcd begins with zero, which stands for "not known yet".
-    crc: u32,
-    sequence: Option<u64>,
-}
-
-/// Whether a segment is the one that etcd wrote to last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
-    /// Another one follows.
-    Inner,
-    /// None follows: its last record may be cut short.
-    Last,
-}
-
-impl Examiner {
-    /// Reads the next segment.
-    ///
-    /// # Errors
-    /// The first place that etcd cannot read.
-    pub fn segment(&mut self, name: &str, bytes: &[u8], place: Place) -> Result<(), Damage> {
-        let damage = |offset: usize, why: &str| Damage { segment: name.to_owned(), offset, why: why.to_owned() };
-        let number = sequence(name).ok_or_else(|| damage(0, "its name is no segment's"))?;
-        if self.sequence.is_some_and(|last| last + 1 != number) {
-            return Err(damage(0, "the segment before it is missing"));
-        }
-        self.sequence = Some(number);
-        let mut at = 0;
-        while let Some(frame) = Frame::read(&bytes[at..]) {
-            let data = at + LENGTH_BYTES;
-            let Some(record) = bytes.get(data..data + frame.record) else {
-                return Err(damage(at, "a record is longer than its segment"));
-            };
-            match self.record(record) {
-                Ok(()) => {}
-                // A page that never reached the disk: etcd cuts the log off here.
-                Err(_) if place == Place::Last && has_empty_sector(record, data) => return Ok(()),
-                Err(why) => return Err(damage(at, why)),
-            }
-            at = data + frame.record + frame.padding;
-        }
-        Ok(())
-    }
-
-    fn record(&mut self, bytes: &[u8]) -> Result<(), &'static str> {
-        let record = Record::parse(bytes).ok_or("a record cannot be parsed")?;
-        if record.kind == CHECKSUM {
-            if self.crc != 0 && record.crc != self.crc {
-                return Err("its checksum does not continue that of the segment before it");
-            }
-            self.crc = record.crc;
-            return Ok(());
-        }
-        self.crc = crc32c::crc32c_append(self.crc, record.data);
-        if record.crc == self.crc { Ok(()) } else { Err("the checksum of a record is wrong") }
-    }
-}
-
-/// The sequence number in `SEQUENCE-INDEX.wal`.
-fn sequence(name: &str) -> Option<u64> {
+/// The sequence number of a segment and the index of the first entry that it may hold, from its name.
+pub fn segment(name: &str) -> Option<(u64, u64)> {
     let (sequence, index) = name.strip_suffix(".wal")?.split_once('-')?;
-    u64::from_str_radix(index, 16).ok()?;
-    u64::from_str_radix(sequence, 16).ok()
+    Some((u64::from_str_radix(sequence, 16).ok()?, u64::from_str_radix(index, 16).ok()?))
 }
 
 /// The length field before a record: 56 bits of length, and in the top byte how much padding follows, if its first
@@ -143,21 +67,33 @@ fn varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
     None
 }
 
-/// Whether one of the disk sectors under `record`, which begins at `offset` of its file, holds nothing but zeros.
-fn has_empty_sector(record: &[u8], offset: usize) -> bool {
-    let (first, rest) = record.split_at(record.len().min(SECTOR_BYTES - offset % SECTOR_BYTES));
-    std::iter::once(first)
-        .chain(rest.chunks(SECTOR_BYTES))
-        .any(|sector| !sector.is_empty() && sector.iter().all(|byte| *byte == 0))
+/// The number in field `number` of a protobuf message; 0 where it is absent, as protobuf has it.
+fn number(mut message: &[u8], number: u64) -> Option<u64> {
+    const VARINT: u64 = 0;
+    const BYTES: u64 = 2;
+    let mut found = 0;
+    while !message.is_empty() {
+        let (key, rest) = varint(message)?;
+        let (value, rest) = varint(rest)?;
+        message = match key & 7 {
+            VARINT => rest,
+            BYTES => rest.get(usize::try_from(value).ok()?..)?,
+            _ => return None,
+        };
+        if key == number << 3 | VARINT {
+            found = value;
+        }
+    }
+    Some(found)
 }
 
 const LENGTH_BYTES: usize = 8;
-/// etcd's minSectorSize.
-const SECTOR_BYTES: usize = 512;
 /// Seven bits each, of 64.
 const MOST_VARINT_BYTES: usize = 10;
-/// The kind of record that carries the checksum over from the segment before.
+// The kinds of records.
+const METADATA: u64 = 1;
+const ENTRY: u64 = 2;
+const STATE: u64 = 3;
+/// It carries the checksum over from the segment before.
 const CHECKSUM: u64 = 4;
-
-#[cfg(test)]
-mod tests;
+const SNAPSHOT: u64 = 5;

@@ -1,9 +1,10 @@
 //! The mark and the log on disk. The mark lies beside the membership marker, on purpose not beside the data.
 
-use super::log::{Log, first_index, read};
 use super::{Mark, Seen};
 use crate::durable::{self, DurableError};
 use crate::etcd::LocalStatus;
+use crate::etcd::wal::segment;
+use crate::etcd::wal::tail::{Log, read};
 use crate::paths::Paths;
 use std::path::{Path, PathBuf};
 
@@ -25,8 +26,7 @@ pub fn look(paths: &Paths) -> Seen {
 pub fn log(member: &Path) -> Option<Log> {
     let directory = member.join("wal");
     let names = std::fs::read_dir(&directory).ok()?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    // The sequence number comes first and has a fixed width.
-    let (first, name) = names.filter_map(|name| Some((first_index(&name)?, name))).max_by(|a, b| a.1.cmp(&b.1))?;
+    let ((_, first), name) = names.filter_map(|name| Some((segment(&name)?, name))).max()?;
     read(&std::fs::read(directory.join(name)).ok()?, first)
 }
 

@@ -2,16 +2,15 @@
 //!
 //! A member that is started on an older copy of its own data has forgotten entries and votes that the others count on (fault
 //! 5): together with one more mishap, acknowledged writes are gone. So each run notes how far the member is ([`Mark`]), and
-//! before a stopped member is started its log on disk ([`log::Log`]) has to be at least as far, and has to be its own.
+//! before a stopped member is started its log on disk ([`Log`]) has to be at least as far, and has to be its own.
 //!
 //! Where the mark went back together with the data, the cluster remembers a second one, which is read where the others
 //! are asked anyhow; a start does not wait for that (spec/etcd.md says what is left).
 
-pub mod log;
 pub mod mark;
 
 use super::LocalStatus;
-use log::Log;
+use super::wal::tail::Log;
 use serde::{Deserialize, Serialize};
 
 /// How far a member was seen to be. What is applied is in its log on disk before, so a log that ends earlier has lost it.

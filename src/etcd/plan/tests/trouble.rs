@@ -1,6 +1,7 @@
 //! Rows of a damaged log, a full disk, a stuck learner, and versions with known faults.
 
 use super::*;
+use crate::etcd::wal::tail::Log;
 
 #[test]
 fn fault_19_a_damaged_log_is_replaced_by_its_own_master_with_the_others_quorum_and_kept_otherwise() {
@@ -81,7 +82,7 @@ fn fault_18_no_member_list_is_changed_by_a_version_that_would_do_harm_by_it() {
 fn fault_05_data_that_went_back_in_time_is_not_started() {
     let past = |member, last| highwater::Seen {
         mark: Some(highwater::Mark { cluster: ETCD, member: 3, term: 2, applied: 100 }),
-        log: Some(highwater::log::Log { cluster: ETCD, member, term: 2, commit: last, last }),
+        log: Some(Log { cluster: ETCD, member, term: 2, commit: last, last }),
     };
     for held in [formed(), joining()] {
         for unit in [UnitState::Inactive, UnitState::Failed { result: "exit-code".into() }] {
