@@ -18,8 +18,8 @@ use tokio::time::{Instant, sleep, timeout};
 /// Pause between two looks while only waits are left, as reconcile makes it.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
-/// How long a run waits for a start job; etcd may go on starting without it.
-const JOB_DEADLINE: Duration = Duration::from_secs(10);
+/// How long a run waits for a start job, less than the real one: etcd goes on starting without it.
+const JOB_DEADLINE: Duration = Duration::from_secs(3);
 /// TimeoutStopSec= of the unit.
 const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 /// Thirty seconds in which a living master may leave by itself are one.

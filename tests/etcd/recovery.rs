@@ -231,8 +231,8 @@ fn a_quorum_that_comes_back_while_the_loss_is_affirmed_ends_the_recovery() {
         direct(&mut hosts[2], 3, lost, NEVER_EXPIRES);
         let [first, second, third] = &mut hosts[..] else { panic!() };
         let back = async {
-            // The start job of m3 has ten seconds, and so has the affirmation after it.
-            tokio::time::sleep(Duration::from_secs(14)).await;
+            // The start job of m3 has three seconds, and the affirmation after it ten.
+            tokio::time::sleep(Duration::from_secs(7)).await;
             futures_util::future::join(first.reconcile(PATIENCE), second.reconcile(PATIENCE)).await
         };
         let (ended, _) = futures_util::future::join(third.reconcile(PATIENCE), back).await;
