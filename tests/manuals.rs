@@ -1,7 +1,7 @@
-//! Manual pages and completions, read by the programs that will read them: groff and bash.
+//! Manual pages and completions, read by the programs that will read them: groff, bash, zsh and fish.
 
 #![allow(clippy::unwrap_used)]
-#![allow(clippy::disallowed_methods, reason = "groff and bash are the peers that these tests ask")]
+#![allow(clippy::disallowed_methods, reason = "groff and the shells are the peers that these tests ask")]
 
 use std::fs;
 use std::process::{Command, Output, Stdio};
@@ -56,14 +56,6 @@ fn the_page_of_the_daemon_says_what_its_help_says() {
 }
 
 #[test]
-fn there_are_completions_for_each_shell_and_they_know_the_verbs() {
-    for shell in ["bash", "zsh", "fish"] {
-        let script = String::from_utf8(quorate(&["completions", shell]).stdout).unwrap();
-        assert!(script.contains("status"), "{shell}");
-    }
-}
-
-#[test]
 fn bash_offers_the_verbs() {
     if !installed("bash", "a completion in bash") {
         return;
@@ -73,6 +65,42 @@ fn bash_offers_the_verbs() {
         format!("{script}\nCOMP_WORDS=(quorate st) COMP_CWORD=1; _quorate quorate st quorate; echo ${{COMPREPLY[*]}}");
     let bash = Command::new("bash").args(["-c", &asked]).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&bash.stdout).trim(), "status", "{}", String::from_utf8_lossy(&bash.stderr));
+}
+
+/// The completion script of `shell` in a file, and what the shell says to `asked`, run with that file as `$1`.
+fn completes(shell: &str, options: &[&str], asked: &str) -> Option<String> {
+    if !installed(shell, &format!("a completion in {shell}")) {
+        return None;
+    }
+    let place = tempfile::tempdir().unwrap();
+    let script = place.path().join("_quorate");
+    fs::write(&script, quorate(&["completions", shell]).stdout).unwrap();
+    let asked = asked.replace("SCRIPT", script.to_str().unwrap());
+    let output = Command::new(shell).args(options).args(["-c", &asked]).env("HOME", place.path()).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && said.is_empty(), "{shell}: {said}");
+    Some(String::from_utf8(output.stdout).unwrap())
+}
+
+#[test]
+fn fish_offers_verbs_and_options() {
+    let asked = "source SCRIPT; complete -C 'quorate st'; complete -C 'quorate reconcile --t'";
+    let Some(offered) = completes("fish", &["--no-config"], asked) else { return };
+    for word in ["status\t", "--try\t"] {
+        assert!(offered.lines().any(|line| line.starts_with(word)), "fish does not offer '{word}':\n{offered}");
+    }
+}
+
+#[test]
+fn zsh_registers_the_completion_and_offers_the_verbs() {
+    // What would be shown is handed to _describe; here it is printed.
+    let asked = "autoload -Uz compinit && compinit -D && source SCRIPT && print $_comps[quorate] \
+                 && _describe() { print -l -- $commands } && _quorate_commands";
+    let Some(offered) = completes("zsh", &["-f"], asked) else { return };
+    assert_eq!(offered.lines().next(), Some("_quorate"), "{offered}");
+    for verb in ["status:", "plan:", "reconcile:", "help:"] {
+        assert!(offered.lines().any(|line| line.starts_with(verb)), "zsh does not offer '{verb}':\n{offered}");
+    }
 }
 
 #[test]

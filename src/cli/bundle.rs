@@ -7,6 +7,7 @@ use crate::report::{Entry, gather, journal, units};
 use anyhow::{Context, Result};
 use jiff::Timestamp;
 use std::fs::{File, OpenOptions};
+use std::io::IsTerminal;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -36,6 +37,10 @@ pub fn run(args: &ReportArgs) -> Result<Exit> {
     entries.extend(gather::files(&paths, &args.root));
     if args.root == Path::new("/") {
         entries.push(journal::journal());
+        // It can take long, and on a terminal somebody sits who should know.
+        if std::io::stderr().is_terminal() {
+            eprintln!("asking systemd, and the other masters for the plan: {} s at most", PATIENCE.as_secs());
+        }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
         entries.extend(runtime.block_on(async { [units::units().await, plan(&paths).await] }));
     }

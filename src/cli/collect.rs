@@ -4,6 +4,7 @@
 use super::Exit;
 use super::narrate::Narrator;
 use crate::manifest::source::collect::{self, Collected, Outcome};
+use crate::manifest::source::fetch;
 use crate::message::Message;
 use crate::paths::Paths;
 use crate::status::human::Tone;
@@ -37,7 +38,7 @@ enum Carrier {
 pub fn run(args: &CollectArgs) -> Result<Exit> {
     let paths = Paths::below(&args.root);
     let wanted = |carrier| args.carriers.is_empty() || args.carriers.contains(&carrier);
-    let mut narrator = Narrator::new();
+    let mut narrator = Narrator::new(fetch::DEADLINE);
     let mut collected = Vec::new();
     if wanted(Carrier::Volume) {
         collected.extend(collect::volumes(&paths).context(Exit::Failed)?);

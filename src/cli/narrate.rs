@@ -9,8 +9,10 @@ use crate::plan::{Blocked, Hold, Plan};
 use crate::reconcile::Action;
 use crate::reconcile::apply::{Event, Failure};
 use crate::status::human::{Paint, Tone};
+use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::io::{IsTerminal, Write};
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// Tells one run.
@@ -20,13 +22,15 @@ pub struct Narrator {
     /// For lines: stderr of a shell; beside the journal, a console that stdout is connected to.
     lines: Option<Paint>,
     started: Instant,
+    /// When the run gives up waiting.
+    until: Timestamp,
     told: BTreeSet<Blocked>,
     last_progress: String,
 }
 
 impl Narrator {
-    /// For this process.
-    pub fn new() -> Self {
+    /// For this process, whose run waits for `patience` at most.
+    pub fn new(patience: Duration) -> Self {
         let log = journal::start();
         let paint = |terminal| if terminal { Paint::Colour } else { Paint::Plain };
         let lines = match log {
@@ -34,7 +38,8 @@ impl Narrator {
             // Whoever stands at the console of a master that waits has to see for what; a pipe is nobody.
             Log::Journal => std::io::stdout().is_terminal().then_some(Paint::Plain),
         };
-        Self { log, lines, started: Instant::now(), told: BTreeSet::new(), last_progress: String::new() }
+        let until = now().checked_add(patience).unwrap_or(Timestamp::MAX);
+        Self { log, lines, started: Instant::now(), until, told: BTreeSet::new(), last_progress: String::new() }
     }
 
     /// Tells one event.
@@ -45,7 +50,7 @@ impl Narrator {
                 self.last_progress.clear();
                 systemd_status(&step.action.to_string());
             }
-            Event::Progress(text) => self.awaits(text),
+            Event::Progress(text) => self.awaits(&format!("{text}; {}", self.limit())),
             Event::Done(step) => {
                 if self.log == Log::Journal {
                     tracing::info!(message_id = Message::Done.id(), quorate_step = %step.action, quorate_reason = %step.why, "done: {} ({})", step.action, step.why);
@@ -75,7 +80,7 @@ impl Narrator {
             self.blocked(blocked);
         }
         if let Some(blocked) = plan.blocked.first() {
-            systemd_status(&format!("{}: {}", blocked.what, blocked.why));
+            systemd_status(&format!("{}: {}; {}", blocked.what, blocked.why, self.limit()));
         }
         self.told = now;
     }
@@ -101,6 +106,11 @@ impl Narrator {
         self.line(tone, message, &what, &format!("{why}; unblocked by: {unblock}"));
     }
 
+    /// The end of waiting, as a time of day: a line that is not written again has to stay true.
+    fn limit(&self) -> String {
+        format!("until {} UTC at most", self.until.strftime("%H:%M:%S"))
+    }
+
     /// Tells what is awaited, once.
     pub fn awaits(&mut self, text: &str) {
         if self.last_progress == text {
@@ -111,7 +121,7 @@ impl Narrator {
         if self.log == Log::Journal {
             tracing::info!(message_id = Message::Waiting.id(), "{text}");
         }
-        self.line(Tone::Watch, Message::Waiting, text, "");
+        self.line(Tone::Watch, Message::Waiting, text.strip_prefix("waiting ").unwrap_or(text), "");
     }
 
     fn failed(&mut self, failure: &Failure) {
@@ -135,10 +145,9 @@ impl Narrator {
     }
 }
 
-impl Default for Narrator {
-    fn default() -> Self {
-        Self::new()
-    }
+#[expect(clippy::disallowed_methods, reason = "a face: it tells when waiting ends")]
+fn now() -> Timestamp {
+    Timestamp::now()
 }
 
 /// What `systemctl status` shows while a unit works. Outside a unit there is nobody to tell, which is no error.

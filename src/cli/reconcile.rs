@@ -68,7 +68,7 @@ pub fn run(args: &ReconcileArgs) -> Result<Exit> {
             options.trial = Some(Try { manifest, limit, asked, answer: Box::new(move || answers.try_iter().last()) });
             impatient = Some(second_signal);
         }
-        let mut narrator = Narrator::new();
+        let mut narrator = Narrator::new(options.patience);
         let mut hear = |told: Told<'_>| tell(&mut narrator, &told);
         let outcome = tokio::select! {
             outcome = run::run(&mut options, &mut hear) => outcome,
@@ -99,6 +99,9 @@ fn tell(narrator: &mut Narrator, told: &Told<'_>) {
             narrator.note(Message::Waiting, Tone::Watch, &format!("for another reconcile (process {holder})"));
         }
         Told::Intake(intake) => tell_intake(narrator, intake),
+        Told::NotTakenIn(failed) => {
+            narrator.note(Message::Failed, Tone::Bad, &format!("{}: {}", failed.step, failed.error));
+        }
         Told::Blocked(blocked) => narrator.blocked(blocked),
         Told::Ignored(what) => narrator.note(Message::Note, Tone::Watch, what),
         Told::Event(event) => narrator.tell(event),

@@ -24,6 +24,8 @@ pub struct Account<'a> {
     pub awaited: Vec<String>,
     /// Where the manifest in force was found.
     pub origin: Option<String>,
+    /// What failed before anything could be planned.
+    pub failed: Vec<FailedStep>,
 }
 
 /// What a run has to say beside what was observed.
@@ -45,7 +47,10 @@ impl Account<'_> {
     /// # Errors
     /// Names the file that could not be written.
     pub fn write(&self, phase: Phase, cluster: Option<Cluster<'_>>, news: News) -> Result<Status, DurableError> {
-        let News { activity, pending, blocked, failed } = news;
+        let News { activity, pending, blocked, mut failed } = news;
+        failed.splice(0..0, self.failed.iter().cloned());
+        // What was dropped could not be taken in: however well the rest goes, this host is not as it is asked to be.
+        let phase = if self.failed.is_empty() || phase == Phase::Converging { phase } else { Phase::Failed };
         let status = compose(Known {
             at: now(),
             phase,
@@ -163,6 +168,7 @@ fn cluster<'a>(desired: &'a Desired, observed: &'a Observed) -> Cluster<'a> {
         network: &observed.network,
         vrrp: &observed.vrrp.state,
         etcd: &observed.cluster,
+        storage: &observed.storage,
     };
     let me = (!desired.is_leaving()).then(|| desired.me());
     Cluster { manifest: desired.manifest(), me, seen: Some(seen) }

@@ -135,7 +135,7 @@ pub(super) async fn attempt(
         left_out: &left_out,
     }));
     let origin = Some(in_force.origin);
-    let account = Account { paths, refused_drops: Vec::new(), awaited: Vec::new(), origin };
+    let account = Account { paths, refused_drops: Vec::new(), awaited: Vec::new(), origin, failed: Vec::new() };
     let (since, step) = (now(), format!("try generation {to} of '{}'", file.display()));
     let deadline = since.checked_add(asked_for.limit).ok();
     let mut trouble: Option<DurableError> = None;

@@ -14,12 +14,15 @@ use crate::systemd::bus::{Bus, BusError};
 use crate::systemd::{Unit, UnitAction, UnitState};
 use crate::{etcd, network, pki, vrrp};
 use std::cell::RefCell;
+use std::pin::Pin;
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// Longest wait for one systemd job. An etcd member is ready only with a quorum, so its job may last; what is still
 /// running then is seen as changing by the next look.
 const JOB_DEADLINE: Duration = Duration::from_secs(10);
+/// From here on whoever watches wants to know what is waited for.
+const SLOW_AFTER: Duration = Duration::from_secs(2);
 /// How often a long step looks whether something was dropped meanwhile.
 const LOOK_FOR_INPUT: Duration = Duration::from_secs(1);
 /// What a run is to systemd.
@@ -73,13 +76,20 @@ impl Machine {
         }
     }
 
-    async fn unit_action(&self, action: UnitAction) -> Result<(), StepError> {
+    async fn unit_action(&self, action: UnitAction, progress: &mut dyn FnMut(&str)) -> Result<(), StepError> {
         let failed = |source| StepError::Failed { attempt: format!("could not {action}"), source };
         match &self.bus {
-            Ok(bus) => bus.execute(action, JOB_DEADLINE).await.map_err(|error| match error {
-                error @ BusError::Deadline { .. } => StepError::Held { hold: Hold::Waiting, why: error.to_string() },
-                error => failed(error.into()),
-            }),
+            Ok(bus) => {
+                let job = std::pin::pin!(bus.execute(action, JOB_DEADLINE));
+                told_when_slow(job, || progress(&format!("waiting for systemd to {action}"))).await.map_err(|error| {
+                    match error {
+                        error @ BusError::Deadline { .. } => {
+                            StepError::Held { hold: Hold::Waiting, why: error.to_string() }
+                        }
+                        error => failed(error.into()),
+                    }
+                })
+            }
             Err(error) => Err(failed(chain(error).into())),
         }
     }
@@ -124,6 +134,7 @@ impl Host for Machine {
             network,
             vrrp: observe::vrrp(&self.paths, vrrpd),
             cluster: etcd::survey::survey(&desired.etcd(), &etcd).await,
+            storage: observe::storage(&self.paths),
             etcd,
         }
     }
@@ -137,7 +148,7 @@ impl Host for Machine {
     ) -> Result<(), StepError> {
         match action {
             Action::Vrrp(vrrp::Action::Unit(unit)) | Action::Etcd(etcd::Action::Unit(unit)) => {
-                self.unit_action(*unit).await
+                self.unit_action(*unit, progress).await
             }
             Action::Vrrp(vrrp::Action::WriteConfig(file)) => {
                 crate::durable::replace(&file.path, &file.content, file.mode, None)
@@ -151,6 +162,17 @@ impl Host for Machine {
 
     fn new_input(&mut self) -> bool {
         self.drops.changed()
+    }
+}
+
+/// Waits for `work`, and tells so when it takes long.
+async fn told_when_slow<T>(mut work: Pin<&mut impl Future<Output = T>>, tell: impl FnOnce()) -> T {
+    match tokio::time::timeout(SLOW_AFTER, work.as_mut()).await {
+        Ok(done) => done,
+        Err(_) => {
+            tell();
+            work.await
+        }
     }
 }
 

@@ -23,6 +23,7 @@ use crate::ident::NodeName;
 use crate::manifest::{Manifest, Master};
 use crate::paths::Paths;
 use crate::plan::Part;
+use crate::status::Volume;
 use crate::trust::Verified;
 use crate::{etcd, network, pki, vrrp};
 use serde::Serialize;
@@ -105,6 +106,8 @@ pub struct Observed {
     pub etcd: etcd::Observed,
     /// Every member of the cluster; no plan rests on it, status shows it.
     pub cluster: etcd::summary::Summary,
+    /// The file systems that are written to; no plan rests on them, status names one that is full.
+    pub storage: Vec<Volume>,
 }
 
 /// One action of any subject.

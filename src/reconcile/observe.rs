@@ -8,13 +8,17 @@ use crate::manifest::identity::{self, HostFacts, IdentityError};
 use crate::manifest::{Identity, Manifest, Master};
 use crate::network;
 use crate::paths::Paths;
+use crate::status::Volume;
 use crate::systemd::UnitState;
 use crate::trust::Verified;
 use crate::vrrp::state::ObservedState;
 use crate::{etcd, vrrp};
+use nix::sys::statvfs::statvfs;
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::ErrorKind;
-use std::path::Path;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 /// What this host knows of itself, to be compared with the identities in the manifest. What cannot be read is left
 /// out and then matches nothing.
@@ -68,6 +72,25 @@ pub fn vrrp(paths: &Paths, unit: UnitState) -> vrrp::Observed {
     vrrp::Observed { config_file: durable::observe(&paths.vrrpd_config()), unit, state: state(&paths.vrrpd_state()) }
 }
 
+/// The file systems below what quorate and etcd write, each once; one that cannot be asked is left out.
+pub fn storage(paths: &Paths) -> Vec<Volume> {
+    let mut seen = BTreeSet::new();
+    let volume = |path: PathBuf| {
+        let there = path.ancestors().find(|path| path.exists())?;
+        seen.insert(fs::metadata(there).ok()?.dev()).then(|| {
+            let found = statvfs(there).ok()?;
+            let block = found.fragment_size();
+            Some(Volume {
+                path: path.clone(),
+                size_bytes: block.saturating_mul(found.blocks()),
+                available_bytes: block.saturating_mul(found.blocks_available()),
+                available_files: (found.files() > 0).then(|| found.files_available()),
+            })
+        })?
+    };
+    [paths.state(), paths.etcd_data(), paths.run()].into_iter().filter_map(volume).collect()
+}
+
 fn state(path: &Path) -> ObservedState {
     let unknown = |error: &dyn std::error::Error| ObservedState::Unknown {
         why: format!("cannot read '{}': {error}", path.display()),
@@ -88,6 +111,14 @@ mod tests {
     use crate::manifest::parse::parse;
     use crate::pki::issue::Authority;
     use crate::pki::{CA, CERTIFICATE, KEY, profile};
+
+    #[test]
+    fn a_file_system_that_holds_several_places_is_told_once() {
+        let root = tempfile::tempdir().unwrap();
+        let volumes = storage(&Paths::below(root.path()));
+        assert_eq!(volumes.len(), 1, "{volumes:?}");
+        assert!(volumes[0].available_bytes <= volumes[0].size_bytes && volumes[0].size_bytes > 0);
+    }
 
     #[test]
     fn a_daemon_that_never_ran_is_absent_and_a_torn_document_is_unknown() {

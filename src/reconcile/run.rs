@@ -7,12 +7,14 @@ use super::lock::{self, LockError};
 use super::machine::Machine;
 use super::observe;
 use crate::durable::{self, DurableError};
+use crate::journal::chain;
 use crate::manifest::identity::IdentityError;
-use crate::manifest::intake::{Change, Class, Intake, IntakeError, Mode, Refused, intake};
+use crate::manifest::intake::{Change, Class, Intake, IntakeError, Mode, Refused, intake, intake_from};
+use crate::manifest::source::Where;
 use crate::paths::Paths;
 use crate::plan::{Blocked, Hold, Part};
 use crate::status::compose::Cluster;
-use crate::status::{EtcdStatus, Phase, RefusedDrop, Status};
+use crate::status::{EtcdStatus, FailedStep, Phase, RefusedDrop, Status};
 use crate::trust;
 use jiff::Timestamp;
 use std::time::Duration;
@@ -36,6 +38,8 @@ pub enum Told<'a> {
     LockedBy(&'a str),
     /// What the intake came to.
     Intake(&'a Intake),
+    /// Nothing could be taken in; what is in force stays so.
+    NotTakenIn(&'a FailedStep),
     /// Something stands in the way before anything can be planned.
     Blocked(&'a Blocked),
     /// Something went wrong that nothing depends on.
@@ -91,10 +95,33 @@ pub async fn run(options: &mut Options, tell: &mut dyn FnMut(Told<'_>)) -> Resul
     loop {
         // Before the intake: what is dropped while it reads makes this pass begin again.
         let mut machine = Machine::new(paths.clone()).await;
-        let intake = intake(paths, trust::host::clock(paths), Mode::Store)?;
+        let (intake, failed) = take_in(paths, tell)?;
         tell(Told::Intake(&intake));
-        if let Some(status) = pass(&mut machine, &intake, paths, deadline, tell).await? {
+        if let Some(status) = pass(&mut machine, &intake, failed, paths, deadline, tell).await? {
             return Ok(Outcome { status, refused: intake.refused, tried });
+        }
+    }
+}
+
+/// What is in force from here on. When nothing can be taken in (a full disk, a damaged store), what was accepted earlier
+/// is kept to all the same, and the failure is part of the account.
+fn take_in(paths: &Paths, tell: &mut dyn FnMut(Told<'_>)) -> Result<(Intake, Vec<FailedStep>), RunError> {
+    let clock = || trust::host::clock(paths);
+    let error = match intake(paths, clock(), Mode::Store) {
+        Ok(intake) => return Ok((intake, Vec::new())),
+        Err(error) => error,
+    };
+    let failed = FailedStep { step: "take in what was dropped".into(), error: chain(&error) };
+    match intake_from(Where::Nowhere, paths, clock(), Mode::DryRun) {
+        Ok(intake) if intake.in_force.is_some() => {
+            tell(Told::NotTakenIn(&failed));
+            Ok((intake, vec![failed]))
+        }
+        Ok(_) | Err(_) => {
+            let (refused_drops, awaited) = (Vec::new(), Vec::new());
+            let account = Account { paths, refused_drops, awaited, origin: None, failed: vec![failed] };
+            account.write(Phase::Failed, None, News::default())?;
+            Err(error.into())
         }
     }
 }
@@ -103,6 +130,7 @@ pub async fn run(options: &mut Options, tell: &mut dyn FnMut(Told<'_>)) -> Resul
 async fn pass(
     machine: &mut Machine,
     intake: &Intake,
+    failed: Vec<FailedStep>,
     paths: &Paths,
     deadline: Instant,
     tell: &mut dyn FnMut(Told<'_>),
@@ -114,7 +142,7 @@ async fn pass(
     let awaited = intake.refused.iter().filter(|refused| refused.class == Class::Awaited);
     let awaited = awaited.map(|refused| format!("{}: {}", refused.origin, refused.why)).collect();
     let origin = intake.in_force.as_ref().map(|in_force| in_force.origin.clone());
-    let account = Account { paths, refused_drops, awaited, origin };
+    let account = Account { paths, refused_drops, awaited, origin, failed };
     let Some(manifest) = intake.in_force.as_ref().map(|in_force| &in_force.manifest) else {
         let blocked = no_manifest(paths, &intake.refused);
         tell(Told::Blocked(&blocked));

@@ -292,6 +292,7 @@ impl Host for SimHost {
                 places,
             },
             cluster: self.summary(),
+            storage: Vec::new(),
         }
     }
 

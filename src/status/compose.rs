@@ -5,7 +5,7 @@ mod tests;
 
 use super::{
     Activity, Certificate, CertificateStatus, EtcdStatus, FailedStep, Health, ManifestStatus, MasterStatus, MemberRole,
-    Phase, ProbeStatus, RefusedDrop, SCHEMA, Status, Transition, VipStatus, VrrpCounters, VrrpRole, Warning,
+    Phase, ProbeStatus, RefusedDrop, SCHEMA, Status, Transition, VipStatus, Volume, VrrpCounters, VrrpRole, Warning,
 };
 use crate::etcd::cluster::Role;
 use crate::etcd::summary::{self, Leading, MemberSummary, Quorum, Summary};
@@ -67,6 +67,8 @@ pub struct Seen<'a> {
     pub vrrp: &'a ObservedState,
     /// The etcd cluster.
     pub etcd: &'a Summary,
+    /// The file systems that are written to.
+    pub storage: &'a [Volume],
 }
 
 /// The document.
@@ -108,6 +110,7 @@ pub fn compose(known: Known<'_>) -> Status {
         activity: known.activity,
         certificates: seen.map_or_else(Vec::new, |seen| certificates(seen.pki)),
         probes: manifest.map_or_else(Vec::new, |manifest| probes(manifest, seen.map(|seen| seen.vrrp))),
+        storage: seen.map_or_else(Vec::new, |seen| seen.storage.to_vec()),
         warnings: {
             let seen = seen.into_iter().flat_map(|seen| warnings(seen.etcd).chain(fence(seen.vrrp)));
             known.awaited.iter().map(|awaited| away(awaited)).chain(seen).collect()

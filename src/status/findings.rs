@@ -29,7 +29,7 @@ pub enum Verdict {
     Degraded,
     /// Something was refused; it stays so until somebody changes something.
     Refused,
-    /// A step failed.
+    /// A step failed, or a file system is full.
     Failed,
     /// No quorum, or nobody answers for the VIP.
     Down,
@@ -110,6 +110,8 @@ pub fn verdict(status: &Status, now: Timestamp) -> Verdict {
 pub fn findings(status: &Status, now: Timestamp) -> Vec<Finding> {
     let mut found = Vec::new();
     found.extend(host::stale(status, now));
+    // Before what fails because of it.
+    host::storage(status, &mut found);
     host::failed(status, &mut found);
     host::certificates(status, now, &mut found);
     host::refused_drops(status, &mut found);

@@ -22,6 +22,7 @@ use crate::vrrp::packet::Discard;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 /// The version of the document's form.
 pub const SCHEMA: &str = "quorate/status/v1";
@@ -58,6 +59,9 @@ pub struct Status {
     /// The health probes of this host, as its VRRP daemon last saw them.
     #[serde(default)]
     pub probes: Vec<ProbeStatus>,
+    /// The file systems that quorate and etcd write to, each once.
+    #[serde(default)]
+    pub storage: Vec<Volume>,
     /// What works, and should be looked at all the same; from the planners, for example an etcd version with a known
     /// fault.
     #[serde(default)]
@@ -300,6 +304,20 @@ pub enum Certificate {
     Node,
     /// The one it is signed with.
     ClusterCa,
+}
+
+/// A file system that has to take what is written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Volume {
+    /// What is written to it.
+    pub path: PathBuf,
+    /// Its size.
+    pub size_bytes: u64,
+    /// What is left of it.
+    pub available_bytes: u64,
+    /// How many more files it takes; none where the file system does not count them.
+    pub available_files: Option<u64>,
 }
 
 /// One health probe.

@@ -53,6 +53,7 @@ fn each_case_has_its_verdict() {
         ("active-master-dead", Verdict::Degraded),
         ("certificate-expired", Verdict::Down),
         ("converged", Verdict::Fine),
+        ("disk-full", Verdict::Failed),
         ("failed-step", Verdict::Failed),
         ("genesis-one-silent", Verdict::Converging),
         ("learner-catching-up", Verdict::Converging),
@@ -78,6 +79,13 @@ fn every_finding_says_what_to_do_and_the_worst_stands_first() {
         assert!(found.iter().all(|finding| !finding.what.is_empty() && !finding.remedy.is_empty()), "{}", case.name);
         assert!(found.is_sorted_by(|one, other| one.verdict >= other.verdict), "{}", case.name);
     }
+}
+
+#[test]
+fn a_full_file_system_is_named_before_what_fails_because_of_it() {
+    let found = findings(&named("disk-full").status, now());
+    assert_eq!(found[0].what, "the file system of '/var/lib/etcd' is full");
+    assert!(found.iter().skip(1).any(|finding| finding.verdict == Verdict::Failed), "nothing else failed");
 }
 
 #[test]

@@ -132,7 +132,9 @@ fn promtool_reads_every_query_of_the_dashboard() {
     let text = fs::read_to_string(monitoring("quorate.dashboard.json")).unwrap();
     let dashboard: Value = serde_json::from_str(&text).unwrap();
     let panels = dashboard["panels"].as_array().unwrap();
+    let annotations = dashboard["annotations"]["list"].as_array().unwrap();
     let targets = panels.iter().flat_map(|panel| panel["targets"].as_array().unwrap());
+    let targets = targets.chain(annotations.iter().filter(|annotation| annotation["expr"].is_string()));
     // JSON is YAML: each query as a recording rule is what promtool can parse offline.
     let rules: Vec<Value> = targets
         .enumerate()

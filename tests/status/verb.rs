@@ -38,7 +38,7 @@ fn quorate(root: &Path, more: &[&str]) -> Output {
 
 #[test]
 fn each_case_ends_with_the_code_of_its_verdict() {
-    let codes = [9, 10, 0, 8, 4, 4, 75, 9, 10, 3, 0, 75, 3];
+    let codes = [9, 10, 0, 8, 8, 4, 4, 75, 9, 10, 3, 0, 75, 3];
     for (case, code) in all().into_iter().zip(codes) {
         // The clock is the real one here: certificates are what the case says they are only on its own day.
         let mut status = case.status;

@@ -87,3 +87,31 @@ fn help_of_every_verb_and_topic() {
     }
     expect("man", desk.path(), &["man", "pages"]);
 }
+
+/// The five minutes of the README, typed as they stand there.
+#[test]
+fn the_readme_leads_from_nothing_to_an_image() {
+    let place = tempfile::tempdir().unwrap();
+    let at = |path: &str| place.path().join(path);
+    for directory in [".ssh", "ROOT/usr/bin", "ROOT/usr/lib/systemd/system", "ROOT/etc"] {
+        fs::create_dir_all(at(directory)).unwrap();
+    }
+    fs::write(at("ROOT/usr/lib/os-release"), "ID=debian\n").unwrap();
+    let key = at(".ssh/id_ed25519");
+    let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-C", "", "-f"]).arg(key).status();
+    assert!(made.unwrap().success());
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let (_, section) = readme.split_once("## Five minutes").unwrap();
+    let block = section.split("```").nth(1).unwrap();
+    let typed: Vec<&str> = block.trim().lines().filter(|line| !line.starts_with("cargo ")).collect();
+    assert!(typed.len() >= 7, "{typed:?}");
+    let programs = Path::new(env!("CARGO_BIN_EXE_quorate")).parent().unwrap();
+    let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
+    for line in typed {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", line]).current_dir(place.path()).env("PATH", &path).env("HOME", place.path());
+        let output = shell.output().unwrap();
+        assert!(output.status.success(), "{line}\n{}", String::from_utf8_lossy(&output.stderr));
+    }
+    assert!(at("ROOT/usr/bin/quorate").exists() && at("manifest.yaml.sig").exists());
+}

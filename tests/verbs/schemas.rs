@@ -64,7 +64,7 @@ fn a_key_that_no_schema_knows_is_found() {
     ] {
         let text = fs::read_to_string(here(case)).unwrap().replacen('{', "{\"odd\": 1,", 1);
         fs::write(&odd, text).unwrap();
-        let Some(found) = faults("a schema the other way round", schema, &[odd.clone()]) else { return };
+        let Some(found) = faults("a schema the other way round", schema, std::slice::from_ref(&odd)) else { return };
         assert!(found.contains("odd"), "{schema} lets anything pass");
     }
 }

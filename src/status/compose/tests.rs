@@ -72,7 +72,7 @@ fn composed(phase: Phase, state: &ObservedState, etcd: &Summary) -> Status {
 fn composed_with(phase: Phase, state: &ObservedState, etcd: &Summary, awaited: &[String]) -> Status {
     let manifest = manifest();
     let links = network::Observed::Unknown { why: "not asked".into() };
-    let seen = Seen { pki: &Installed::Absent, network: &links, vrrp: state, etcd };
+    let seen = Seen { pki: &Installed::Absent, network: &links, vrrp: state, etcd, storage: &[] };
     let me = manifest.masters.first();
     let known = Known {
         at: at(0),

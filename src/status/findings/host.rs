@@ -2,7 +2,7 @@
 
 use super::{Finding, Verdict};
 use crate::plan::{Hold, Part};
-use crate::status::{Certificate, Phase, Status, elapsed};
+use crate::status::{Certificate, Phase, Status, Volume, elapsed};
 use jiff::Timestamp;
 
 /// A document older than this was not renewed: three times what the timer and a run may take (a test reads
@@ -28,6 +28,39 @@ pub(super) fn stale(status: &Status, now: Timestamp) -> Option<Finding> {
                  then 'journalctl -u quorate-reconcile -n 50'"
             .into(),
     })
+}
+
+/// With less than this left a file system is as good as full: etcd's logs alone are 64 MB each.
+const FULL_BELOW_BYTES: u64 = 64_000_000;
+/// From here on the screen reminds: an etcd snapshot and a night of logs still fit.
+const LOW_BELOW_PERCENT: u64 = 10;
+
+pub(super) fn storage(status: &Status, found: &mut Vec<Finding>) {
+    for volume in &status.storage {
+        let Volume { path, size_bytes, available_bytes, available_files } = volume;
+        let path = path.display();
+        let full = *available_bytes < FULL_BELOW_BYTES.min(size_bytes / 50) || *available_files == Some(0);
+        let (verdict, word) = match available_bytes.saturating_mul(100) / size_bytes.max(&1) {
+            _ if full => (Verdict::Failed, "is full"),
+            ..LOW_BELOW_PERCENT => (Verdict::Fine, "is nearly full"),
+            _ => continue,
+        };
+        let mib = |bytes: &u64| bytes >> 20;
+        let files = available_files.map_or_else(String::new, |files| format!(" and {files} files"));
+        found.push(Finding {
+            verdict,
+            part: None,
+            what: format!("the file system of '{path}' {word}"),
+            why: format!(
+                "{} of {} MiB{files} are left; etcd stops when it cannot write, and no manifest can be accepted",
+                mib(available_bytes),
+                mib(size_bytes)
+            ),
+            remedy: format!(
+                "free space there: 'du -xhd2 {path}' shows what takes it; everything goes on by itself then"
+            ),
+        });
+    }
 }
 
 pub(super) fn failed(status: &Status, found: &mut Vec<Finding>) {

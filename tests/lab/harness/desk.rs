@@ -3,10 +3,15 @@
 
 use super::master::{DropPlace, Master};
 use super::{Lab, must};
+use anyhow::Context as _;
+use quorate::manifest::parse::parse;
+use quorate::pki::profile::{self, Profile};
+use quorate::pki::workshop::Workshop;
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 /// A directory of the administrator, and the program.
 #[derive(Debug)]
@@ -90,6 +95,16 @@ impl Desk {
         sign.args(["-q", "-Y", "sign", "-n", "quorate-manifest", "-f"]).arg(self.directory.join(key)).arg(&place);
         must(&mut sign)?;
         Ok(fs::read(signature)?)
+    }
+
+    /// A new bundle for one master that is valid for so much longer: nothing that 'pki issue' would make.
+    pub fn bundle_valid_for(&self, master: &Master, left: Duration) -> anyhow::Result<Vec<u8>> {
+        let text = fs::read(self.directory.join("manifest.yaml"))?;
+        let manifest = parse("manifest.yaml", &text).map_err(|findings| anyhow::anyhow!("{findings}"))?.manifest;
+        let master = manifest.master(&master.name.parse()?).context("the manifest has no such master")?;
+        let now = jiff::Timestamp::now();
+        let profile = Profile { not_after: now.checked_add(left)?, ..profile::node(&manifest, master, now) };
+        Ok(Workshop::at(&self.directory.join("pki")).authority()?.issue(&profile)?.to_pem().into_bytes())
     }
 
     /// The drop for one master.

@@ -5,6 +5,8 @@ mod builders;
 mod converge;
 mod faults;
 mod leave;
+mod oncall;
+mod progress;
 mod sources;
 mod trial;
 mod vip;
@@ -41,4 +43,10 @@ pub const SCENARIOS: &[Named<Lab>] = scenarios![
     faults::reconcile_killed_again_and_again_converges_in_the_end,
     trial::a_manifest_on_trial_is_kept_only_when_it_proves_good,
     trial::a_trial_that_nobody_confirms_or_that_is_killed_is_taken_back,
+    oncall::status_names_a_dead_master,
+    oncall::status_names_a_full_disk,
+    oncall::status_names_an_expired_certificate,
+    oncall::status_names_a_wrong_interface_and_a_refused_manifest,
+    oncall::a_report_has_units_journal_and_plan_and_no_secret,
+    progress::a_master_that_waits_says_so_to_systemd_and_on_its_console,
 ];

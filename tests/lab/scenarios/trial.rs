@@ -5,7 +5,8 @@ use crate::harness::desk::Signer;
 use crate::harness::master::Master;
 use crate::harness::wait;
 use anyhow::{Context as _, ensure};
-use std::process::{Output, Stdio};
+use std::io::Write as _;
+use std::process::{Child, Output, Stdio};
 use std::time::Duration;
 
 /// Where the candidate lies on a master: in no drop directory.
@@ -26,24 +27,52 @@ pub fn a_manifest_on_trial_is_kept_only_when_it_proves_good(lab: &mut Lab) -> an
     put(lab, master, &[("interface: eth0", "interface: eth1"), ("generation: 1 ", &format!("generation: {next} "))])?;
     let plan = master.ask("quorate", &["plan", "--try", CANDIDATE])?;
     ensure!(plan.status.code() == Some(4), "plan --try leaves with {}:\n{}", plan.status, said(&plan));
+    let mut others = talkative(lab, holder)?;
     let tried = master.ask("quorate", &["reconcile", "--try", "90s", CANDIDATE])?;
+    others.iter_mut().try_for_each(|other| other.wait().map(drop))?;
     ensure!(tried.status.code() == Some(7), "the wrong link: leaves with {}:\n{}", tried.status, said(&tried));
     ensure!(said(&tried).contains("hold the VIP"), "the wrong link: it does not say why:\n{}", said(&tried));
     as_before(lab, holder, generation)?;
     master.must("ip", &["link", "delete", "eth1"])?;
 
-    // Nothing was used up: the same generation, good this time.
-    put(
-        lab,
-        master,
-        &[
-            ("advertiseInterval: 100ms", "advertiseInterval: 200ms"),
-            ("generation: 1 ", &format!("generation: {next} ")),
-        ],
-    )?;
-    let tried = master.ask("quorate", &["reconcile", "--try", "90s", CANDIDATE])?;
-    ensure!(tried.status.success(), "a good manifest: leaves with {}:\n{}", tried.status, said(&tried));
-    as_before(lab, holder, generation + 1)
+    // Nothing was used up: the same generation, good this time. First nobody is asked, then somebody who says yes.
+    for (step, interval) in [(1, "200ms"), (2, "250ms")] {
+        let number = format!("generation: {} ", generation + step);
+        let interval = format!("advertiseInterval: {interval}");
+        put(lab, master, &[("advertiseInterval: 100ms", &interval), ("generation: 1 ", &number)])?;
+        let mut others = talkative(lab, holder)?;
+        let tried = match step {
+            1 => master.ask("quorate", &["reconcile", "--try", "90s", CANDIDATE])?,
+            _ => at_a_terminal(master, "90s", "\n")?,
+        };
+        others.iter_mut().try_for_each(|other| other.wait().map(drop))?;
+        ensure!(tried.status.success(), "a good manifest: leaves with {}:\n{}", tried.status, said(&tried));
+        as_before(lab, holder, generation + step)?;
+    }
+    Ok(())
+}
+
+/// The other masters give their word every few seconds, as their timers would every 41.
+fn talkative(lab: &Lab, holder: usize) -> anyhow::Result<Vec<Child>> {
+    let runs = "for run in 1 2 3 4 5; do sleep 3; quorate reconcile --wait 0s; done";
+    let others = lab.masters.iter().enumerate().filter(|(number, _)| *number != holder);
+    let run = |master: &Master| -> anyhow::Result<Child> {
+        Ok(master.command("sh", &["-c", runs])?.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?)
+    };
+    others.map(|(_, master)| run(master)).collect()
+}
+
+/// A trial at a terminal, where this is typed; script(1) is the terminal.
+fn at_a_terminal(master: &Master, limit: &str, typed: &str) -> anyhow::Result<Output> {
+    let command = format!("quorate reconcile --try {limit} {CANDIDATE}");
+    let mut terminal = master.command("script", &["-qec", &command, "/dev/null"])?;
+    let mut tried = terminal.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    // Held open: a terminal that closes is an answer.
+    let mut keyboard = tried.stdin.take().context("no keyboard")?;
+    keyboard.write_all(typed.as_bytes())?;
+    let tried = tried.wait_with_output()?;
+    drop(keyboard);
+    Ok(tried)
 }
 
 pub fn a_trial_that_nobody_confirms_or_that_is_killed_is_taken_back(lab: &mut Lab) -> anyhow::Result<()> {
@@ -62,14 +91,8 @@ pub fn a_trial_that_nobody_confirms_or_that_is_killed_is_taken_back(lab: &mut La
         ],
     )?;
 
-    // script(1) is a terminal, and nobody sits at it.
-    let mut terminal =
-        master.command("script", &["-qec", &format!("quorate reconcile --try 8s {CANDIDATE}"), "/dev/null"])?;
-    let mut tried = terminal.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-    // Held open: a terminal that closes is an answer.
-    let keyboard = tried.stdin.take();
-    let tried = tried.wait_with_output()?;
-    drop(keyboard);
+    // A terminal, and nobody sits at it.
+    let tried = at_a_terminal(master, "8s", "")?;
     ensure!(tried.status.code() == Some(7), "unconfirmed: leaves with {}:\n{}", tried.status, said(&tried));
     let asked = ["Enter keeps it", "did not verify in time"].iter().all(|words| said(&tried).contains(words));
     ensure!(asked, "nobody was asked, or not for as long as that:\n{}", said(&tried));
@@ -85,6 +108,8 @@ pub fn a_trial_that_nobody_confirms_or_that_is_killed_is_taken_back(lab: &mut La
             |_, _| {},
             || {
                 ensure!(config(master)? != before, "it runs the manifest in force");
+                let screen = String::from_utf8(master.ask("quorate", &["status"])?.stdout)?;
+                ensure!(screen.contains("at work try generation"), "the status says nothing of it:\n{screen}");
                 Ok(())
             },
         )?;
