@@ -289,7 +289,11 @@ impl Host for SimHost {
                 view: self.view(desired),
                 past: etcd::highwater::Seen::default(),
                 versions: BTreeMap::new(),
-                watched: etcd::watch::Watched::default(),
+                // Whoever the manifest names no more has had its time to leave by itself.
+                watched: etcd::watch::Watched {
+                    still: self.listed.iter().map(|listed| (listed.id, etcd::watch::LEAVE_WITHIN)).collect(),
+                    ..etcd::watch::Watched::default()
+                },
                 recovery: None,
                 conditions: self.listed.iter().map(|listed| (listed.id, Condition::Healthy)).collect(),
                 places,
