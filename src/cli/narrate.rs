@@ -15,17 +15,30 @@ use std::io::{IsTerminal, Write};
 use std::time::Duration;
 use tokio::time::Instant;
 
+/// Where lines go.
+#[derive(Debug)]
+enum Sink {
+    /// To whoever started the program.
+    Stderr(Paint),
+    /// To the console, beside what others write there.
+    Console,
+    /// To a test.
+    #[cfg(test)]
+    Kept(std::rc::Rc<std::cell::RefCell<Vec<u8>>>),
+}
+
 /// Tells one run.
 #[derive(Debug)]
 pub struct Narrator {
     log: Log,
     /// For lines: stderr of a shell; beside the journal, a console that stdout is connected to.
-    lines: Option<Paint>,
+    lines: Option<Sink>,
     started: Instant,
     /// When the run gives up waiting.
     until: Timestamp,
     told: BTreeSet<Blocked>,
-    last_progress: String,
+    /// What was awaited since something was last done.
+    awaited: BTreeSet<String>,
 }
 
 impl Narrator {
@@ -34,24 +47,26 @@ impl Narrator {
         let log = journal::start();
         let paint = |terminal| if terminal { Paint::Colour } else { Paint::Plain };
         let lines = match log {
-            Log::Stderr => Some(paint(std::io::stderr().is_terminal())),
+            Log::Stderr => Some(Sink::Stderr(paint(std::io::stderr().is_terminal()))),
             // Whoever stands at the console of a master that waits has to see for what; a pipe is nobody.
-            Log::Journal => std::io::stdout().is_terminal().then_some(Paint::Plain),
+            Log::Journal => std::io::stdout().is_terminal().then_some(Sink::Console),
         };
+        Self::to(log, lines, patience)
+    }
+
+    fn to(log: Log, lines: Option<Sink>, patience: Duration) -> Self {
         let until = now().checked_add(patience).unwrap_or(Timestamp::MAX);
-        Self { log, lines, started: Instant::now(), until, told: BTreeSet::new(), last_progress: String::new() }
+        Self { log, lines, started: Instant::now(), until, told: BTreeSet::new(), awaited: BTreeSet::new() }
     }
 
     /// Tells one event.
     pub fn tell(&mut self, event: &Event<'_>) {
         match event {
             Event::Planned(_, plan) => self.planned(plan),
-            Event::Begun(step) => {
-                self.last_progress.clear();
-                systemd_status(&step.action.to_string());
-            }
+            Event::Begun(step) => systemd_status(&step.action.to_string()),
             Event::Progress(text) => self.awaits(&format!("{text}; {}", self.limit())),
             Event::Done(step) => {
+                self.awaited.clear();
                 if self.log == Log::Journal {
                     tracing::info!(message_id = Message::Done.id(), quorate_step = %step.action, quorate_reason = %step.why, "done: {} ({})", step.action, step.why);
                 }
@@ -77,7 +92,11 @@ impl Narrator {
     fn planned(&mut self, plan: &Plan<Action>) {
         let now: BTreeSet<Blocked> = plan.blocked.iter().cloned().collect();
         for blocked in now.difference(&self.told) {
-            self.blocked(blocked);
+            let limit = match blocked.hold {
+                Hold::Waiting => format!("; {}", self.limit()),
+                Hold::Refused => String::new(),
+            };
+            self.obstacle(blocked, &limit);
         }
         if let Some(blocked) = plan.blocked.first() {
             systemd_status(&format!("{}: {}; {}", blocked.what, blocked.why, self.limit()));
@@ -87,6 +106,10 @@ impl Narrator {
 
     /// Tells what is not done, why, and what unblocks it.
     pub fn blocked(&self, blocked: &Blocked) {
+        self.obstacle(blocked, "");
+    }
+
+    fn obstacle(&self, blocked: &Blocked, limit: &str) {
         let (what, why) = (format!("{}: {}", blocked.part, blocked.what), &blocked.why);
         let unblock = &blocked.unblock;
         let (tone, message) = match blocked.hold {
@@ -96,27 +119,26 @@ impl Narrator {
         let message_id = message.id();
         match (self.log, blocked.hold) {
             (Log::Journal, Hold::Refused) => {
-                tracing::error!(message_id, quorate_reason = %why, "{message}: {what} ({why}; unblocked by: {unblock})");
+                tracing::error!(message_id, quorate_reason = %why, "{message}: {what} ({why}; unblocked by: {unblock}{limit})");
             }
             (Log::Journal, Hold::Waiting) => {
-                tracing::warn!(message_id, quorate_reason = %why, "{message}: {what} ({why}; unblocked by: {unblock})");
+                tracing::warn!(message_id, quorate_reason = %why, "{message}: {what} ({why}; unblocked by: {unblock}{limit})");
             }
             (Log::Stderr, _) => {}
         }
-        self.line(tone, message, &what, &format!("{why}; unblocked by: {unblock}"));
+        self.line(tone, message, &what, &format!("{why}; unblocked by: {unblock}{limit}"));
     }
 
     /// The end of waiting, as a time of day: a line that is not written again has to stay true.
-    fn limit(&self) -> String {
+    pub fn limit(&self) -> String {
         format!("until {} UTC at most", self.until.strftime("%H:%M:%S"))
     }
 
     /// Tells what is awaited, once.
     pub fn awaits(&mut self, text: &str) {
-        if self.last_progress == text {
+        if !self.awaited.insert(text.to_owned()) {
             return;
         }
-        text.clone_into(&mut self.last_progress);
         systemd_status(text);
         if self.log == Log::Journal {
             tracing::info!(message_id = Message::Waiting.id(), "{text}");
@@ -133,14 +155,20 @@ impl Narrator {
     }
 
     fn line(&self, tone: Tone, message: Message, text: &str, why: &str) {
-        let Some(paint) = self.lines else { return };
+        let Some(sink) = &self.lines else { return };
+        let paint = match sink {
+            Sink::Stderr(paint) => *paint,
+            _ => Paint::Plain,
+        };
         let seconds = paint.tone(Tone::Faint, &format!("{:6.1}s", self.started.elapsed().as_secs_f32()));
         let why = if why.is_empty() { String::new() } else { paint.tone(Tone::Faint, &format!("  {why}")) };
         let line = format!("{seconds} {} {text}{why}", paint.tone(tone, &format!("{message:>9}")));
         // A terminal that hung up is no reason to leave a run half done.
-        let _ = match self.log {
-            Log::Stderr => writeln!(std::io::stderr(), "{line}"),
-            Log::Journal => writeln!(std::io::stdout(), "quorate: {line}"),
+        let _ = match sink {
+            Sink::Stderr(_) => writeln!(std::io::stderr(), "{line}"),
+            Sink::Console => writeln!(std::io::stdout(), "quorate: {line}"),
+            #[cfg(test)]
+            Sink::Kept(text) => writeln!(text.borrow_mut(), "{line}"),
         };
     }
 }
@@ -154,3 +182,6 @@ fn now() -> Timestamp {
 fn systemd_status(text: &str) {
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Status(text)]);
 }
+
+#[cfg(test)]
+mod tests;

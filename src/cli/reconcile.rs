@@ -96,7 +96,8 @@ pub fn run(args: &ReconcileArgs) -> Result<Exit> {
 fn tell(narrator: &mut Narrator, told: &Told<'_>) {
     match told {
         Told::LockedBy(holder) => {
-            narrator.note(Message::Waiting, Tone::Watch, &format!("for another reconcile (process {holder})"));
+            let limit = narrator.limit();
+            narrator.awaits(&format!("waiting for another reconcile (process {holder}); {limit}"));
         }
         Told::Intake(intake) => tell_intake(narrator, intake),
         Told::NotTakenIn(failed) => {

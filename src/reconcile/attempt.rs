@@ -192,7 +192,8 @@ pub(super) async fn hold<H: Host>(
         match trial::decide(&judgement, asked_for.asked, answer.as_ref(), left) {
             Decision::Keep => return Ended::Kept,
             Decision::TakeBack(why) => return Ended::TakenBack { why },
-            Decision::Wait(what) if what != awaited => {
+            // A step that is carried out now is told by itself.
+            Decision::Wait(what) if what != awaited && share.steps.is_empty() => {
                 report(Held::Awaits(&what, left, &observed));
                 awaited = what;
             }

@@ -14,7 +14,7 @@ pub mod observe;
 pub mod plan;
 pub mod run;
 #[cfg(test)]
-mod sim;
+pub(crate) mod sim;
 pub mod story;
 pub mod trial;
 

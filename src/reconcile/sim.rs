@@ -35,7 +35,7 @@ const MEMBER: u64 = 0xa1;
 
 /// Where the process dies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Death {
+pub(crate) enum Death {
     /// Before the effect of the n-th action.
     Before(usize),
     /// After its effect, before anybody hears of it.
@@ -44,39 +44,39 @@ pub(super) enum Death {
 }
 
 /// One master of three whose peers are well; everything that outlives a process.
-pub(super) struct SimHost {
-    pub(super) dropped: pki::bundle::Bundle,
-    pub(super) installed: Installed,
+pub(crate) struct SimHost {
+    pub(crate) dropped: pki::bundle::Bundle,
+    pub(crate) installed: Installed,
     /// Whether the bundle lies in the drop directory.
-    pub(super) bundle: bool,
-    pub(super) link: Carrier,
-    pub(super) files: BTreeMap<PathBuf, (Digest, u32)>,
-    pub(super) vrrpd: UnitState,
-    pub(super) vrrpd_runs: Option<Digest>,
-    pub(super) etcd: UnitState,
-    pub(super) data: DataDirectory,
+    pub(crate) bundle: bool,
+    pub(crate) link: Carrier,
+    pub(crate) files: BTreeMap<PathBuf, (Digest, u32)>,
+    pub(crate) vrrpd: UnitState,
+    pub(crate) vrrpd_runs: Option<Digest>,
+    pub(crate) etcd: UnitState,
+    pub(crate) data: DataDirectory,
     /// How often anything was put into the data directory.
-    pub(super) touched: i64,
-    pub(super) held: Held,
-    pub(super) peers_agree: bool,
-    pub(super) dropped_meanwhile: bool,
+    pub(crate) touched: i64,
+    pub(crate) held: Held,
+    pub(crate) peers_agree: bool,
+    pub(crate) dropped_meanwhile: bool,
     /// The part that the daemon plays once it runs.
-    pub(super) role: machine::State,
+    pub(crate) role: machine::State,
     /// What the other masters tell, at their next notice and after it; those that are missing do not answer.
-    pub(super) others: BTreeMap<NodeName, VrrpRole>,
+    pub(crate) others: BTreeMap<NodeName, VrrpRole>,
     /// When the others told last, in seconds.
-    pub(super) told_at: i64,
+    pub(crate) told_at: i64,
     /// Whether they tell again before every look.
-    pub(super) talkative: bool,
+    pub(crate) talkative: bool,
     /// What the member list has, once etcd runs.
-    pub(super) listed: Vec<Listed>,
+    pub(crate) listed: Vec<Listed>,
     // What belongs to one process.
-    pub(super) executed: usize,
-    pub(super) death: Death,
+    pub(crate) executed: usize,
+    pub(crate) death: Death,
 }
 
 impl SimHost {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let manifest = manifest(EXAMPLE, &[]);
         let authority = Authority::create(&profile::authority(now())).unwrap();
         let dropped = authority.issue(&profile::node(manifest.get(), &manifest.get().masters[0], now())).unwrap();
@@ -329,7 +329,7 @@ impl Host for SimHost {
 }
 
 /// Master `number` as the member list has it.
-pub(super) fn listed(number: u8) -> Listed {
+pub(crate) fn listed(number: u8) -> Listed {
     let address = std::net::IpAddr::from([10, 20, 0, 10 + number]);
     Listed {
         id: MEMBER + u64::from(number) - 1,
@@ -340,15 +340,15 @@ pub(super) fn listed(number: u8) -> Listed {
     }
 }
 
-pub(super) fn now() -> jiff::Timestamp {
+pub(crate) fn now() -> jiff::Timestamp {
     "2026-11-22T20:00:00Z".parse().unwrap()
 }
 
 /// The manifest that the host of these tests belongs to.
-pub(super) const EXAMPLE: &str = "spec/examples/three-masters.yaml";
+pub(crate) const EXAMPLE: &str = "spec/examples/three-masters.yaml";
 
 /// An example with some of its text replaced.
-pub(super) fn manifest(path: &str, edits: &[(&str, &str)]) -> Verified<crate::manifest::Manifest> {
+pub(crate) fn manifest(path: &str, edits: &[(&str, &str)]) -> Verified<crate::manifest::Manifest> {
     let mut text = std::fs::read_to_string(path).unwrap();
     for (old, new) in edits {
         assert!(text.contains(old), "{path} has no '{old}'");
@@ -358,7 +358,7 @@ pub(super) fn manifest(path: &str, edits: &[(&str, &str)]) -> Verified<crate::ma
 }
 
 /// What it asks of its first master.
-pub(super) fn desired(edits: &[(&str, &str)]) -> Desired {
+pub(crate) fn desired(edits: &[(&str, &str)]) -> Desired {
     let manifest = manifest(EXAMPLE, edits);
     let me = manifest.get().masters[0].name.clone();
     Desired::new(manifest, &me, Paths::default()).unwrap()

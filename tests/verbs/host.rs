@@ -79,3 +79,22 @@ fn a_report() {
     quorate(place.path(), &["reconcile", "--wait", "0s", "--root", "host"]);
     expect("report", place.path(), &["report", "--root", "host", "--output", "report.tar"]);
 }
+
+#[test]
+fn a_store_that_cannot_be_written_leaves_what_is_in_force() {
+    let place = host();
+    drop_signed(&place);
+    let run = ["reconcile", "--wait", "0s", "--root", "host"];
+    assert_eq!(quorate(place.path(), &run).status.code(), Some(3));
+    // Where the next manifest would be kept lies something else.
+    let next = place.path().join("manifest.yaml");
+    fs::copy(place.path().join("next.yaml"), &next).unwrap();
+    let checked = quorate(place.path(), &["check", "--json"]).stdout;
+    let checked: serde_json::Value = serde_json::from_slice(&checked).unwrap();
+    let kept = format!("host/var/lib/quorate/manifests/2-{}", checked["digest"].as_str().unwrap());
+    fs::write(place.path().join(kept), "in the way").unwrap();
+    fs::remove_file(place.path().join("manifest.yaml.sig")).unwrap();
+    drop_signed(&place);
+    expect("reconcile-unwritable", place.path(), &run);
+    expect("status-unwritable", place.path(), &["status", "--root", "host"]);
+}

@@ -66,8 +66,16 @@ pub fn status_names_a_dead_master(lab: &mut Lab) -> anyhow::Result<()> {
         let (first, why) = (format!("degraded: {name} does not answer"), format!("was asked at {address}"));
         Says { first: &first, why: &why, action: &format!("look after {name} (power, network") }.shown_on(master)?;
     }
-    let seen = lab.masters[watcher].must("cat", &[log])?;
-    ensure!(seen.contains(&format!("{name} does not answer")), "the watch did not show it:\n{seen}");
+    wait::until(
+        "the watch to show it",
+        SHOWN_WITHIN,
+        |_, _| {},
+        || {
+            let seen = lab.masters[watcher].must("cat", &[log])?;
+            ensure!(seen.contains(&format!("{name}: healthy → unhealthy")), "it does not:\n{seen}");
+            Ok(())
+        },
+    )?;
     ensure!(watching.try_wait()?.is_none(), "the watch ended with the master");
     lab.masters[watcher].must("sh", &["-c", "kill $(cat /run/watch.pid)"])?;
     watching.wait()?;
