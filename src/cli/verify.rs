@@ -7,7 +7,7 @@ use crate::manifest::parse::parse;
 use crate::paths::Paths;
 use crate::trust::clock::Clock;
 use crate::trust::keyring::Keyring;
-use crate::trust::policy::Policy;
+use crate::trust::policy::{self, Policy};
 use crate::trust::{self, Purpose};
 use anyhow::{Context, Result, anyhow};
 use serde_json::json;
@@ -25,7 +25,7 @@ pub struct VerifyArgs {
     /// The list of allowed signers (ssh-keygen(1)) [default: that of this host's image]
     #[arg(long, value_name = "FILE")]
     trust: Option<PathBuf>,
-    /// How many different keys have to sign
+    /// How many different keys have to sign, at least
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=16))]
     threshold: u8,
     /// Print JSON
@@ -43,13 +43,25 @@ pub fn run(args: &VerifyArgs) -> Result<Exit> {
     let signature = args.signature.clone().unwrap_or_else(|| sign::signature_path(&args.file));
     let list = args.trust.clone().unwrap_or_else(|| Paths::default().allowed_signers());
     if args.trust.is_none() && !list.exists() {
-        let missing = anyhow!("this host has no '{}'; name a list of allowed signers with --trust", list.display());
+        let missing = anyhow!(
+            "this host has no '{}'; name a list of allowed signers with --trust: lines like 'ops@site ssh-ed25519 AAAA…', \
+             a name and a public key",
+            list.display()
+        );
         return Err(missing).context(Exit::Usage);
     }
     let trusted = String::from_utf8_lossy(&report::read(&list)?).into_owned();
-    let policy = Policy { threshold: usize::from(args.threshold), user_verification: false, ..Policy::default() };
+    let policy = policy(args)?;
     let keyring = Keyring::parse(&trusted, policy);
-    for line in keyring.spoiled() {
+    if trusted.contains("PRIVATE KEY-----") {
+        let private = anyhow!(
+            "'{}' is a private key; --trust wants a list of public keys with names: 'ops@site ssh-ed25519 AAAA…'",
+            list.display()
+        );
+        return Err(private).context(Exit::Usage);
+    }
+    // Where no line is usable, the refusal tells them all.
+    for line in keyring.spoiled().iter().filter(|_| !keyring.is_empty()) {
         eprintln!("quorate: {}: {line}", list.display());
     }
     if !signature.exists() {
@@ -91,6 +103,18 @@ pub fn run(args: &VerifyArgs) -> Result<Exit> {
         );
     }
     Ok(Exit::Fine)
+}
+
+/// How many have to sign: what is asked for, and on a host at least what its image demands.
+fn policy(args: &VerifyArgs) -> Result<Policy> {
+    let path = Paths::default().trust_policy();
+    let mut policy = Policy::default();
+    if args.trust.is_none() && path.exists() {
+        let text = String::from_utf8_lossy(&report::read(&path)?).into_owned();
+        policy = policy::parse(&path.display().to_string(), &text)?;
+    }
+    policy.threshold = policy.threshold.max(usize::from(args.threshold));
+    Ok(policy)
 }
 
 /// Says in the asked-for form that the signature does not count.

@@ -44,6 +44,18 @@ impl Effects {
 }
 
 fn paperwork(before: &Manifest, after: &Manifest, effects: &mut Effects) {
+    if before.cluster_id != after.cluster_id {
+        effects.add(
+            Part::Manifest,
+            format!("it is another cluster, {} instead of {}", after.cluster_id, before.cluster_id),
+            "a host changes its cluster only by being installed anew",
+            None,
+        );
+    }
+    if before.name != after.name {
+        let what = format!("the cluster is called '{}' instead of '{}'", after.name, before.name);
+        effects.add(Part::Manifest, what, "people see the new name", None);
+    }
     if before.environment != after.environment {
         effects.add(
             Part::Manifest,

@@ -79,19 +79,33 @@ fn matches(identity: &Identity, facts: &HostFacts) -> bool {
 /// Texts that vendors ship in place of a serial number or UUID, and shapes that mean "not set"
 /// (rancher/elemental-operator#339; the lists of systemd and cloud-init).
 pub(super) fn is_placeholder(text: &str) -> bool {
-    const PLACEHOLDERS: [&str; 12] = [
-        "03000200-0400-0500-0006-000700080009",
+    const PLACEHOLDERS: [&str; 26] = [
+        "00020003-0004-0005-0006-000700080009",
+        "01234567-8910-1112-1314-151617181920",
+        "012345678",
         "0123456789",
+        "03000200-0400-0500-0006-000700080009",
         "12345678-1234-5678-90ab-cddeefaabbcc",
+        "123456789",
+        "1234567890",
         "chassis serial number",
         "default string",
+        "empty",
+        "invalid",
+        "n/a",
         "none",
+        "none specified",
         "not applicable",
+        "not available",
+        "not settable",
         "not specified",
         "o.e.m.",
+        "oem",
         "system serial number",
         "to be filled by o.e.m.",
+        "to be filled by oem",
         "unknown",
+        "unspecified",
     ];
     let text = text.trim().to_ascii_lowercase();
     let mut digits = text.chars().filter(char::is_ascii_alphanumeric);

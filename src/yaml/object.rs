@@ -36,7 +36,9 @@ pub(crate) type Entry<'a> = (&'a str, &'a Node, &'a Node);
 pub(crate) fn entries<'a>(node: &'a Node, what: &str, keys: &[Key], reader: &mut Reader) -> Option<Vec<Entry<'a>>> {
     let Value::Mapping(written) = &node.value else {
         let instead = format!("write its keys below it, for example '{}: …'", keys.first()?.name);
-        reader.wrong_type(node, what, "it has parts with names", instead);
+        // A key names its object already: "'spec.vip' has to be 'vip'" would say nothing.
+        let wanted = if what.starts_with('\'') { "a mapping" } else { what };
+        reader.wrong_type(node, wanted, "it has parts with names", instead);
         return None;
     };
     let mut found: Vec<Entry<'_>> = Vec::new();

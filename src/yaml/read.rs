@@ -110,9 +110,7 @@ impl Reader {
     pub(super) fn wrong_type(&mut self, node: &Node, wanted: &str, why: &str, instead: String) {
         let subject = if self.path.is_empty() { "the document".to_owned() } else { format!("'{}'", self.path) };
         let (what, why) = match node.value {
-            Value::Null => {
-                (format!("{subject} has no value"), "a key without a value says nothing; left out, its default holds")
-            }
+            Value::Null => (format!("{subject} has no value"), "a key without a value says nothing"),
             _ => (format!("{subject} has to be {wanted}, this is {}", node.value.kind()), why),
         };
         self.report("wrong-type", &node.place, what, why, instead);

@@ -95,3 +95,41 @@ fn the_page_for_administrators_maps_every_rule_to_a_file_and_back() {
         }
     }
 }
+
+/// A name in backticks with an underscore is a test; one that is cut short with '…' begins like one.
+#[test]
+fn every_test_that_the_page_names_exists() {
+    let mut source = String::new();
+    let mut folders = vec![here("src"), here("tests")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                source += &fs::read_to_string(path).unwrap();
+            }
+        }
+    }
+    let tests: Vec<&str> =
+        source.match_indices("fn ").filter_map(|(at, _)| source[at + 3..].split(['(', '<']).next()).collect();
+    let page = fs::read_to_string(here("spec/manifest.md")).unwrap();
+    let is_name = |word: &&str| {
+        word.contains('_') && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "_…".contains(c))
+    };
+    // The names of files that are no tests.
+    let others = ["allowed_signers", "write_files", "fw_cfg", "bad_input"];
+    let named: Vec<&str> =
+        page.split('`').skip(1).step_by(2).filter(is_name).filter(|word| !others.contains(word)).collect();
+    assert!(named.len() > 60, "only {} names", named.len());
+    let exists = |name: &str| match name.strip_suffix('…') {
+        Some(beginning) => tests.iter().any(|test| test.starts_with(beginning)),
+        None => tests.contains(&name),
+    };
+    let missing: Vec<&str> = named.into_iter().filter(|name| !exists(name)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+    for (at, start) in page.match_indices("`signature/") {
+        let file = page[at + start.len()..].split('`').next().unwrap();
+        assert!(here("tests/bad_input/signature").join(file).with_extension("sig").exists(), "{file}");
+    }
+}

@@ -151,12 +151,14 @@ fn schema_and_parser_agree_on_every_value_in_every_place() {
         json!({ "x": 1 }),
     ];
     let mut places = Vec::new();
+    let mut seen = std::collections::BTreeSet::new();
     let directory = here("spec/examples");
     for name in inputs(&directory, ".yaml") {
         let text = fs::read_to_string(directory.join(&name)).unwrap();
         let example = json(&yaml::document(&text).unwrap());
         pointers("", &example, &mut places);
-        for place in places.drain(..) {
+        // A place that another example has had already teaches nothing new.
+        for place in places.drain(..).filter(|place| seen.insert(place.clone())) {
             for value in &nonsense {
                 let mut document = example.clone();
                 *document.pointer_mut(&place).unwrap() = value.clone();

@@ -136,6 +136,12 @@ fn a_newcomer_is_led_from_nothing_to_a_signed_manifest() {
          private one\n"
     ));
     assert_eq!(said(&["sign", "--key", "id"]), "");
+    assert!(said(&["verify"]).contains("lines like 'ops@site ssh-ed25519 AAAA…', a name and a public key"));
+    assert_eq!(
+        said(&["verify", "--trust", "id"]),
+        "quorate: usage: 'id' is a private key; --trust wants a list of public keys with names: 'ops@site ssh-ed25519 \
+         AAAA…'\n"
+    );
     assert!(said(&["verify", "--trust", "id.pub"]).contains("a name goes before it: 'ops@site ssh-ed25519 …'"));
     fs::write(path("signers"), format!("ops@site {}", fs::read_to_string(path("id.pub")).unwrap())).unwrap();
     assert_eq!(said(&["verify", "--trust", "signers"]), "");

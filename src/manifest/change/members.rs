@@ -12,18 +12,15 @@ pub(super) fn effects(before: &Manifest, after: &Manifest, effects: &mut Effects
     let at = |seats: &[Seat], name: &crate::ident::NodeName| {
         seats.iter().find(|seat| seat.name == *name).map_or_else(String::new, |seat| seat.address.to_string())
     };
-    let (from, to) = (seats_before.len(), seats_after.len());
-    let meanwhile = format!(
-        "one change at a time, each checked against a fresh quorum read; {from} masters tolerate the loss of {}, {to} of {}",
-        tolerance(from),
-        tolerance(to)
-    );
+    // How many have a vote once the step is done: what may be lost then is what it risks.
+    let mut voters = seats_before.len();
     for name in &removed {
+        voters = voters.saturating_sub(1);
         effects.add(
             Part::Etcd,
             format!("'{name}' ({}) leaves", at(&seats_before, name)),
-            "it hands over leadership and removes itself; if it is dead, it is removed before its replacement is added",
-            Some(&meanwhile),
+            "it hands over leadership and removes itself; if it is dead, a healthy master removes it",
+            Some(&meanwhile(voters)),
         );
     }
     for name in &moved {
@@ -31,15 +28,18 @@ pub(super) fn effects(before: &Manifest, after: &Manifest, effects: &mut Effects
             Part::Etcd,
             format!("'{name}' moves from {} to {}", at(&seats_before, name), at(&seats_after, name)),
             "for etcd it is another member: the old one leaves, the new one learns and is promoted",
-            Some(&meanwhile),
+            Some(&meanwhile(voters.saturating_sub(1))),
         );
     }
     for name in &added {
+        voters += 1;
+        // An even number is passed through: one more to lose, and none gained.
+        let risk = voters.is_multiple_of(2).then(|| meanwhile(voters));
         effects.add(
             Part::Etcd,
             format!("'{name}' ({}) joins", at(&seats_after, name)),
             "it learns without a vote and is promoted once it is in sync; the next one waits for it",
-            Some(&meanwhile),
+            risk.as_deref(),
         );
     }
     match (&before.etcd, &after.etcd) {
@@ -74,5 +74,13 @@ pub(super) fn effects(before: &Manifest, after: &Manifest, effects: &mut Effects
             Some("a second cluster formed over the first loses its data"),
         ),
         _ => {}
+    }
+}
+
+/// What the cluster may lose while it has this many voters.
+fn meanwhile(voters: usize) -> String {
+    match tolerance(voters) {
+        0 => format!("until the next step is done the cluster has {voters} voters: losing one more stops it"),
+        some => format!("until the next step is done the cluster has {voters} voters and may lose {some}"),
     }
 }

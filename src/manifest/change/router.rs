@@ -1,7 +1,9 @@
 //! What changes for the virtual IP and who holds it.
 
 use super::{Effects, both};
-use crate::manifest::{Manifest, Master, Probe, ProbeTarget, Transport};
+use crate::ident::LinkLabel;
+use crate::manifest::scalar::Milliseconds;
+use crate::manifest::{Manifest, Master, Probe, ProbeTarget, Transport, VrrpChecksum, VrrpVersion};
 use crate::plan::Part;
 use std::net::IpAddr;
 
@@ -18,13 +20,26 @@ pub(super) fn effects(before: &Manifest, after: &Manifest, effects: &mut Effects
             ),
         );
     }
-    for (was, is) in both(before, after) {
-        let (from, to) = (before.interface_of(was), after.interface_of(is));
-        if from != to {
+    const NO_LINK: &str = "if the label matches no link there, this master stops standing in for the virtual IP";
+    let moved: Vec<(&Master, &LinkLabel, &LinkLabel)> = both(before, after)
+        .into_iter()
+        .map(|(was, is)| (is, before.interface_of(was), after.interface_of(is)))
+        .filter(|(_, from, to)| from != to)
+        .collect();
+    let alike = moved.iter().all(|(_, from, to)| (from, to) == (&moved[0].1, &moved[0].2));
+    if moved.len() > 1 && moved.len() == after.masters.len() && alike {
+        let (_, from, to) = moved[0];
+        add(
+            format!("every master carries the virtual IP on '{to}' instead of '{from}'"),
+            "its daemon moves to the other link",
+            Some(NO_LINK),
+        );
+    } else {
+        for (master, from, to) in moved {
             add(
-                format!("'{}' carries the virtual IP on '{to}' instead of '{from}'", is.name),
+                format!("'{}' carries the virtual IP on '{to}' instead of '{from}'", master.name),
                 "its daemon moves to the other link",
-                Some("if the label matches no link there, this master stops standing in for the virtual IP"),
+                Some(NO_LINK),
             );
         }
     }
@@ -42,16 +57,38 @@ pub(super) fn effects(before: &Manifest, after: &Manifest, effects: &mut Effects
         add(what, "every daemon changes at its host's next run", Some(DEAF));
     }
     if was.advertise_interval_cs != is.advertise_interval_cs {
-        let ms = |centiseconds: u16| u32::from(centiseconds) * 10;
+        let shown = |centiseconds: u16| Milliseconds(u64::from(centiseconds) * 10);
         add(
             format!(
-                "advertisements come every {}ms instead of {}ms",
-                ms(is.advertise_interval_cs),
-                ms(was.advertise_interval_cs)
+                "advertisements come every {} instead of {}",
+                shown(is.advertise_interval_cs),
+                shown(was.advertise_interval_cs)
             ),
             "backups learn the interval from the active master (RFC 9568 §6.1)",
             None,
         );
+    }
+    if was.version != is.version {
+        let word = |version| match version {
+            VrrpVersion::V3 => "VRRPv3",
+            VrrpVersion::V2 => "VRRPv2",
+        };
+        let what = format!("the daemons speak {} instead of {}", word(is.version), word(was.version));
+        add(what, "every daemon changes at its host's next run", Some(DEAF));
+    }
+    if was.checksum != is.checksum {
+        let what = match is.checksum {
+            VrrpChecksum::PseudoHeader => "checksums cover the pseudo-header, as keepalived and FRR demand",
+            VrrpChecksum::MessageOnly => "checksums cover the message alone, which keepalived and FRR do not take",
+        };
+        add(what.into(), "every daemon changes at its host's next run; each of them takes both forms", None);
+    }
+    if was.preempt_delay != is.preempt_delay {
+        let what = match is.preempt_delay.as_secs() {
+            0 => "a preferred master that is back takes the virtual IP at once".to_owned(),
+            seconds => format!("a preferred master takes the virtual IP once it has been back for {seconds}s"),
+        };
+        add(what, "every daemon changes at its host's next run", None);
     }
     if was.preempt != is.preempt {
         let (what, risk) = if is.preempt {
@@ -91,5 +128,6 @@ fn list(addresses: &[IpAddr]) -> String {
 
 fn probe(probe: &Probe) -> String {
     let (ProbeTarget::Tcp(target) | ProbeTarget::Http(target) | ProbeTarget::Https(target)) = &probe.target;
-    format!("{target} every {}ms (fall {}, rise {})", probe.interval.as_millis(), probe.fall, probe.rise)
+    let interval = Milliseconds(u64::try_from(probe.interval.as_millis()).unwrap_or(u64::MAX));
+    format!("{target} every {interval} (fall {}, rise {})", probe.fall, probe.rise)
 }

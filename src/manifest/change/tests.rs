@@ -33,18 +33,18 @@ fn every_change_is_told_in_the_order_of_its_execution() {
         ("10.20.0.13", "10.20.0.23", "etcd: 'm3' moves from 10.20.0.13 to 10.20.0.23"),
         ("routerId: 51", "routerId: 52", "vrrp: the virtual router is 52 instead of 51"),
         ("multicast", "unicast", "vrrp: advertisements go by unicast instead of multicast"),
-        ("100ms", "1s", "vrrp: advertisements come every 1000ms instead of 100ms"),
+        ("100ms", "1s", "vrrp: advertisements come every 1s instead of 100ms"),
         (
             "preempt: false",
             "preempt: true",
             "vrrp: a preferred master that comes back takes the virtual IP from a working one",
         ),
-        ("interface: eth0", "interface: eth1", "vrrp: 'm1' carries the virtual IP on 'eth1' instead of 'eth0'"),
+        ("interface: eth0", "interface: eth1", "vrrp: every master carries the virtual IP on 'eth1' instead of 'eth0'"),
         ("10.20.0.100", "10.20.0.200", "vrrp: the virtual IP is 10.20.0.200 instead of 10.20.0.100"),
         (
             "fall: 3",
             "fall: 5",
-            "vrrp: the health of a master is judged by https://127.0.0.1:6443/livez every 1000ms (fall 5, rise 2)",
+            "vrrp: the health of a master is judged by https://127.0.0.1:6443/livez every 1s (fall 5, rise 2)",
         ),
         (
             "phase: genesis",

@@ -7,10 +7,7 @@ mod faults;
 mod leave;
 mod oncall;
 mod progress;
-<<<<<<< HEAD
 mod recovery;
-=======
->>>>>>> etcd
 mod sources;
 mod trial;
 mod vip;
