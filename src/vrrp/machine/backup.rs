@@ -2,8 +2,9 @@
 
 use super::words::{Action, Heard, Preempt};
 use super::{Machine, Phase, SILENT_INTERVALS, Wait};
-use crate::vrrp::packet::{OWNER, RESIGNING, Remark, Version};
+use crate::vrrp::packet::{Family, OWNER, RESIGNING, Remark, Version};
 use crate::vrrp::time::{Interval, Time};
+use std::net::IpAddr;
 use std::time::Duration;
 
 impl Machine {
@@ -11,7 +12,14 @@ impl Machine {
     pub(super) fn heard_as_backup(&mut self, heard: Heard, now: Time) {
         let Phase::Backup { interval, better_since, .. } = &mut self.phase else { return };
         if heard.priority == RESIGNING {
-            // F7. The sender is leaving, so nobody is known as the Active.
+            // F7. A former Active that died frozen is resigned for when its successor is Active already: heeding that would
+            // start a third one over a successor that happens not to answer at once.
+            let is_another =
+                |active: &IpAddr| Family::of(*active) == Family::of(heard.source) && *active != heard.source;
+            if self.active.as_ref().is_some_and(is_another) {
+                return;
+            }
+            // The sender is leaving, so nobody is known as the Active.
             let interval = *interval;
             *better_since = None;
             self.active = None;

@@ -212,6 +212,24 @@ fn strike(wire: &mut Wire, faults: &[(u64, Fault)]) {
     }
 }
 
+/// Found by the property below: the former Active, frozen, dies just when its successor has started and freezes as well.
+#[test]
+fn f7_a_resignation_for_a_former_active_starts_nobody_over_its_successor() {
+    let mut wire = Wire::new(|at| rules(at, Preempt::Never));
+    strike(
+        &mut wire,
+        &[
+            (899, Fault::Freeze(2)),
+            (2109, Fault::Freeze(0)),
+            (0, Fault::Thaw(2)),
+            (3013, Fault::Freeze(1)),
+            (0, Fault::Crash(0)),
+        ],
+    );
+    wire.run_until(wire.now.after(Duration::from_secs(2)));
+    assert_eq!(wire.overlap, None);
+}
+
 proptest! {
     /// However daemons freeze, thaw, crash, stop and start on a wire that delivers: no two kernels answer at one time.
     #[test]
