@@ -58,7 +58,6 @@ const DRIVERS: &[&str] = &[
     "systemd::bus",
     "trust::agent",
     "trust::host",
-    "trust::kernel",
     "trust::signing",
     "trust::store",
     "vrrp::address",

@@ -139,7 +139,7 @@ pub fn intake_from(place: Where<'_>, paths: &Paths, clock: Clock, mode: Mode) ->
     let clock = accepted.map_or(clock, |manifest| clock.not_before(manifest.issued_at));
     if !clock.trusted {
         notes.push(format!(
-            "nobody vouches for the clock of this host (it says {}); expiry is judged by it until systemd-timesyncd or chrony \
+            "nobody vouches for the clock of this host (it says {}); expiry is judged by it until systemd-timesyncd \
              has synchronised it",
             clock.now.strftime("%FT%TZ")
         ));

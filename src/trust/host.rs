@@ -1,11 +1,11 @@
-//! What the image and the kernel of this host say: whose signatures count, what is the least generation, what time it is.
+//! What the image and this host say: whose signatures count, what is the least generation, what time it is.
 
+use super::Purpose;
 use super::clock::Clock;
 use super::keyring::Keyring;
 use super::policy::{self, Policy};
 use super::rollback::Restart;
 use super::rotation::{self, Root, RotationError};
-use super::{Purpose, kernel};
 use crate::durable::{self, DurableError};
 use crate::ident::{Digest, Generation};
 use crate::paths::Paths;
@@ -152,23 +152,23 @@ pub fn image_version(paths: &Paths) -> Result<Option<ImageVersion>, ImageError> 
     Ok(release.and_then(|release| ImageVersion::of_os_release(&release)))
 }
 
-/// Reads the clock of this host. It is trusted when the kernel or systemd-timesyncd says that it is synchronised.
+/// Reads the clock of this host. It is trusted when systemd-timesyncd says that it is synchronised:
+/// asking the kernel (adjtimex) is what the sandbox of the units forbids, together with setting it.
 #[expect(clippy::disallowed_methods, reason = "the driver that reads the clock for everybody else")]
 pub fn clock(paths: &Paths) -> Clock {
     let system = Timestamp::try_from(SystemTime::now()).unwrap_or(Timestamp::UNIX_EPOCH);
-    // Where the kernel may not be asked, nobody vouches.
-    floor(paths, system, kernel::synchronized().unwrap_or(false))
+    floor(paths, system)
 }
 
 /// The system clock, raised to what cannot be later than now: systemd's epoch, the date of the image, and what time
 /// synchronisation last left behind.
-fn floor(paths: &Paths, system: Timestamp, kernel_synchronized: bool) -> Clock {
+fn floor(paths: &Paths, system: Timestamp) -> Clock {
     let modified = |path: &Path| {
         let time = std::fs::symlink_metadata(path).and_then(|metadata| metadata.modified()).ok()?;
         Timestamp::try_from(time).ok()
     };
     let not_later = [paths.clock_epoch(), paths.timesync_clock(), paths.allowed_signers()];
-    let trusted = kernel_synchronized || std::fs::symlink_metadata(paths.timesync_synchronized()).is_ok();
+    let trusted = std::fs::symlink_metadata(paths.timesync_synchronized()).is_ok();
     Clock::floor(system, not_later.iter().filter_map(|path| modified(path)), trusted)
 }
 
@@ -256,23 +256,22 @@ mod tests {
         for (what, place) in places {
             let root = tempfile::tempdir().unwrap();
             let paths = Paths::below(root.path());
-            assert_eq!(floor(&paths, unset, false), Clock { now: unset, trusted: false });
+            assert_eq!(floor(&paths, unset), Clock { now: unset, trusted: false });
             fs::create_dir_all(place(&paths).parent().unwrap()).unwrap();
             fs::File::create(place(&paths)).unwrap().set_modified(SystemTime::from(known)).unwrap();
-            assert_eq!(floor(&paths, unset, false), Clock { now: known, trusted: false }, "{what}");
+            assert_eq!(floor(&paths, unset), Clock { now: known, trusted: false }, "{what}");
             let later = at("2026-11-23T20:00:00Z");
-            assert_eq!(floor(&paths, later, false).now, later, "{what} is not later than the clock");
+            assert_eq!(floor(&paths, later).now, later, "{what} is not later than the clock");
         }
     }
 
     #[test]
-    fn the_kernel_or_timesyncd_vouches_for_the_clock() {
+    fn timesyncd_vouches_for_the_clock() {
         let root = tempfile::tempdir().unwrap();
         let paths = Paths::below(root.path());
-        assert!(!floor(&paths, Timestamp::UNIX_EPOCH, false).trusted);
-        assert!(floor(&paths, Timestamp::UNIX_EPOCH, true).trusted, "STA_UNSYNC is not set");
+        assert!(!floor(&paths, Timestamp::UNIX_EPOCH).trusted);
         fs::create_dir_all(paths.timesync_synchronized().parent().unwrap()).unwrap();
         fs::write(paths.timesync_synchronized(), "").unwrap();
-        assert!(floor(&paths, Timestamp::UNIX_EPOCH, false).trusted);
+        assert!(floor(&paths, Timestamp::UNIX_EPOCH).trusted);
     }
 }

@@ -13,7 +13,6 @@ mod allowed_signers;
 pub mod clock;
 pub mod envelope;
 pub mod host;
-mod kernel;
 pub mod keyring;
 pub mod policy;
 pub mod rollback;
