@@ -3,6 +3,7 @@
 use super::account::{Account, Follower, News};
 use super::apply::{self, Event};
 use super::attempt::{self, Ended, Try};
+use super::host::Host;
 use super::lock::{self, LockError};
 use super::machine::Machine;
 use super::observe;
@@ -97,7 +98,10 @@ pub async fn run(options: &mut Options, tell: &mut dyn FnMut(Told<'_>)) -> Resul
         let mut machine = Machine::new(paths.clone()).await;
         let (intake, failed) = take_in(paths, tell)?;
         tell(Told::Intake(&intake));
-        if let Some(status) = pass(&mut machine, &intake, failed, paths, deadline, tell).await? {
+        // However it ended: the path unit does not fire for what arrives while its service runs.
+        if let Some(status) = pass(&mut machine, &intake, failed, paths, deadline, tell).await?
+            && !machine.new_input()
+        {
             return Ok(Outcome { status, refused: intake.refused, tried });
         }
     }
