@@ -68,10 +68,12 @@ pub fn proven(paths: &Paths) -> Result<(), String> {
         return Ok(());
     }
     Err(format!(
-        "'{}' was '{}' of its file system and is '{}' of another one now; is the data partition mounted?",
+        "'{}' was '{}' of its file system and is '{}' of another one now; is the data partition mounted? If the data was \
+         moved on purpose, remove '{}'",
         data.display(),
         noted.display(),
-        found.display()
+        found.display(),
+        place_of_note(paths).display()
     ))
 }
 

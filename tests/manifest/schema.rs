@@ -25,7 +25,7 @@ const TEXT: [&str; 10] = [
 ];
 
 /// Rules that look at more than one value, or at what a value means.
-const BETWEEN: [&str; 18] = [
+const BETWEEN: [&str; 20] = [
     "address-in-cluster-range",
     "advertise-interval",
     "duplicate-address",
@@ -39,6 +39,8 @@ const BETWEEN: [&str; 18] = [
     "preempt-delay",
     "probe-interval",
     "probe-target",
+    "recovery-from",
+    "recovery-window",
     "unicast-family",
     "unusable-address",
     "vip-family",

@@ -96,6 +96,9 @@ pub fn status_names_a_full_disk(lab: &mut Lab) -> anyhow::Result<()> {
     fs::create_dir(&place)?;
     must(Command::new("mount").args(["-o", "loop"]).arg(&disk).arg(&place))?;
     must(Command::new("cp").args(["-a", "-T"]).arg(&aside).arg(&place))?;
+    // Moved on purpose: without this its master holds the partition for missing (fault 26).
+    let note = lab.masters[victim].var().join("lib/quorate/etcd/storage.json");
+    fs::remove_file(&note)?;
     lab.boot_all()?;
     lab.await_converged()?;
 
@@ -119,6 +122,7 @@ pub fn status_names_a_full_disk(lab: &mut Lab) -> anyhow::Result<()> {
     fs::remove_dir(&place)?;
     fs::rename(&aside, &place)?;
     fs::remove_file(&disk)?;
+    fs::remove_file(&note)?;
     lab.boot_all()?;
     lab.await_converged()
 }
