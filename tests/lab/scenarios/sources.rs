@@ -123,7 +123,15 @@ pub fn masters_get_their_manifest_over_https_and_converge(lab: &mut Lab) -> anyh
     }
     for master in &lab.masters {
         // As the timer does, without its minutes.
-        master.must("systemctl", &["start", "quorate-fetch.service"])?;
+        wait::until(
+            "the manifest to be fetched",
+            WAIT_LIMIT,
+            |_, _| {},
+            || {
+                master.must("systemctl", &["start", "quorate-fetch.service"])?;
+                told(master, "quorate-fetch", "copy manifest.yaml, manifest.yaml.sig from kernel command line")
+            },
+        )?;
     }
     lab.await_converged()?;
     for master in &lab.masters {
