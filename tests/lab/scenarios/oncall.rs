@@ -97,8 +97,7 @@ pub fn status_names_a_full_disk(lab: &mut Lab) -> anyhow::Result<()> {
     must(Command::new("mount").args(["-o", "loop"]).arg(&disk).arg(&place))?;
     must(Command::new("cp").args(["-a", "-T"]).arg(&aside).arg(&place))?;
     // Moved on purpose: without this its master holds the partition for missing (fault 26).
-    let note = lab.masters[victim].var().join("lib/quorate/etcd/storage.json");
-    fs::remove_file(&note)?;
+    fs::remove_file(lab.masters[victim].var().join("lib/quorate/etcd/storage.json"))?;
     lab.boot_all()?;
     lab.await_converged()?;
 
@@ -122,7 +121,6 @@ pub fn status_names_a_full_disk(lab: &mut Lab) -> anyhow::Result<()> {
     fs::remove_dir(&place)?;
     fs::rename(&aside, &place)?;
     fs::remove_file(&disk)?;
-    fs::remove_file(&note)?;
     lab.boot_all()?;
     lab.await_converged()
 }
