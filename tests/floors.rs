@@ -35,6 +35,7 @@ const DRIVERS: &[&str] = &[
     "etcd::highwater::mark",
     "etcd::membership",
     "etcd::observe",
+    "etcd::poll",
     "etcd::probe",
     "etcd::recovery::restore",
     "etcd::snapshot",

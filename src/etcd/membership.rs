@@ -11,7 +11,7 @@ use super::cluster::{Condition, Listed, Role, View};
 use super::driver::Patience;
 use super::material::Material;
 use super::watch::LAG_ENTRIES;
-use super::{Desired, EtcdError, observe, snapshot};
+use super::{Desired, EtcdError, poll, snapshot};
 use crate::ident::NodeName;
 use crate::paths::Paths;
 use crate::plan::{Blocked, Hold};
@@ -75,7 +75,7 @@ impl Membership<'_> {
             if view.members.iter().any(|listed| listed.peer_urls.iter().any(|listed| listed == url)) {
                 return Ok(Attempt::Done);
             }
-            change::addition(self.desired, view, &observe::poll(view, self.material).await.conditions)?;
+            change::addition(self.desired, view, &poll::poll(view, self.material).await.conditions)?;
             self.record(endpoint, Stage::Intended).await?;
             endpoint.add_learner(url).await?;
             self.record(endpoint, Stage::Done).await?;
@@ -96,7 +96,7 @@ impl Membership<'_> {
             if (&listed.name, &listed.peer_urls) != (&entry.name, &entry.peer_urls) {
                 return Ok(Attempt::Refuse(format!("member {} has changed meanwhile", change::label(listed))));
             }
-            let conditions = observe::poll(view, self.material).await.conditions;
+            let conditions = poll::poll(view, self.material).await.conditions;
             change::removal(self.desired, view, &conditions, listed)?;
             if listed.role == Role::Voter {
                 if snapshot.get().is_none() {
@@ -136,7 +136,7 @@ impl Membership<'_> {
             if listed.role != Role::Learner {
                 return Ok(Attempt::Refuse(format!("member {} votes by now", change::label(listed))));
             }
-            let asked = observe::poll(view, self.material).await;
+            let asked = poll::poll(view, self.material).await;
             if asked.answers.get(&entry.id).map(|answer| answer.applied) > applied {
                 return Ok(Attempt::Refuse(format!("member {} moves again", change::label(listed))));
             }
@@ -236,7 +236,7 @@ impl Membership<'_> {
             return Err(Attempt::Wait("a healthy voter to lead".into()));
         };
         let (name, address): (NodeName, _) =
-            observe::endpoint_of(leader).ok_or_else(|| Attempt::Wait("the leader having an endpoint".into()))?;
+            poll::endpoint_of(leader).ok_or_else(|| Attempt::Wait("the leader having an endpoint".into()))?;
         Ok(Endpoint::open(&name, address, self.material).await?.move_leader(successor.id).await?)
     }
 

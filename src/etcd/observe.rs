@@ -4,15 +4,14 @@
 //! A converged member costs one connection to itself. Only when it does not read with quorum are the other masters
 //! asked, all at once, each with a deadline of about a second, so that dead peers do not add up.
 
-use super::alarm::Alarm;
 use super::change::{Fit, fit, own};
-use super::client::{ClientError, Endpoint};
-use super::cluster::{Condition, Listed, PeerSeen, Role, View};
+use super::client::Endpoint;
+use super::cluster::{Listed, PeerSeen, Role, View};
 use super::genesis::{Held, Marker, Stamp, marker};
 use super::material::{CA, CERTIFICATE, KEY, Material};
 use super::plan::unfit;
 use super::watch::{Record, Watched};
-use super::{DataDirectory, Desired, Local, LocalStatus, Observed, Places, highwater, probe, recovery, storage};
+use super::{DataDirectory, Desired, Local, Observed, Places, highwater, poll, probe, recovery, storage};
 use crate::durable;
 use crate::ident::NodeName;
 use crate::manifest::EtcdPhase;
@@ -21,7 +20,6 @@ use crate::systemd::UnitState;
 use futures_util::future::join_all;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
-use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
@@ -65,7 +63,7 @@ pub async fn observe(desired: &Desired, paths: &Paths, unit: UnitState) -> Obser
             seen.recovery = recovery(desired, material).await;
         }
         if let Some(view) = seen.view.as_ref().filter(|view| change_at_stake(desired, &seen, view)) {
-            let asked = poll(view, material).await;
+            let asked = poll::poll(view, material).await;
             seen.conditions = asked.conditions;
             seen.versions = asked.answers.iter().map(|(member, answer)| (*member, answer.version.clone())).collect();
             seen.watched.applied = asked.answers.iter().map(|(member, answer)| (*member, answer.applied)).collect();
@@ -178,76 +176,6 @@ fn change_at_stake(desired: &Desired, seen: &Observed, view: &View) -> bool {
             .any(|listed| listed.role == Role::Learner || !matches!(fit(desired, listed), Fit::Master(_)))
 }
 
-/// What the listed members said.
-#[derive(Debug, Default)]
-pub struct Poll {
-    /// How each one is, by member id.
-    pub conditions: BTreeMap<u64, Condition>,
-    /// What those that answered say of themselves.
-    pub answers: BTreeMap<u64, LocalStatus>,
-}
-
-/// Asks every listed member at its own endpoint, all at once.
-pub async fn poll(view: &View, material: &Material) -> Poll {
-    let asked = view.members.iter().map(|listed| async move { (listed.id, ask(listed, material).await) });
-    let mut poll = Poll::default();
-    for (member, answer) in join_all(asked).await {
-        let listed = view.member(member);
-        let condition = listed.map_or_else(|| unhealthy("it is not listed"), |listed| condition(view, listed, &answer));
-        poll.conditions.insert(member, condition);
-        poll.answers.extend(answer.ok().map(|answer| (member, answer.status)));
-    }
-    poll
-}
-
-/// What a member says of itself and, if it votes, of the others.
-struct Answer {
-    status: LocalStatus,
-    members: Option<Vec<Listed>>,
-}
-
-async fn ask(listed: &Listed, material: &Material) -> Result<Answer, String> {
-    let (name, address) = endpoint_of(listed).ok_or("it has never started")?;
-    let answer = async {
-        let endpoint = Endpoint::open(&name, address, material).await?;
-        let status = endpoint.status().await?;
-        // A learner serves no list.
-        let members = if status.role == Role::Voter { Some(endpoint.members().await?) } else { None };
-        Ok(Answer { status, members })
-    };
-    answer.await.map_err(|error: ClientError| error.to_string())
-}
-
-fn unhealthy(why: &str) -> Condition {
-    Condition::Unhealthy { why: why.to_owned() }
-}
-
-fn condition(view: &View, listed: &Listed, answer: &Result<Answer, String>) -> Condition {
-    let seat = |listed: &Listed| (listed.id, listed.role, listed.peer_urls.clone());
-    let seats = |members: &[Listed]| members.iter().map(seat).collect::<BTreeSet<_>>();
-    match answer.as_ref().map(|answer| (&answer.status, &answer.members)) {
-        Err(why) => unhealthy(why),
-        Ok((status, _)) if (status.cluster, status.member) != (view.cluster, listed.id) => {
-            unhealthy("another member answers in its place")
-        }
-        Ok((status, _)) if status.leader != Some(view.leader) => unhealthy("it follows no leader, or another one"),
-        // Each member shows everybody's alarms.
-        Ok((status, _)) if status.alarms.iter().any(|alarm| [0, listed.id].contains(&Alarm::read(alarm).member)) => {
-            unhealthy(&status.alarms.join(", "))
-        }
-        // A member that was removed and is there again, or a voter that is a learner again (fault 18); and for a moment
-        // one that has not applied the last change.
-        Ok((_, Some(members))) if seats(members) != seats(&view.members) => unhealthy("its list has other members"),
-        Ok(_) => Condition::Healthy,
-    }
-}
-
-/// Where a listed member serves its clients, if it has ever run.
-pub fn endpoint_of(listed: &Listed) -> Option<(NodeName, IpAddr)> {
-    let authority = listed.client_urls.first()?.strip_prefix("https://")?;
-    Some((listed.name.parse().ok()?, authority.parse::<SocketAddr>().ok()?.ip()))
-}
-
 /// The paths that rendered files name.
 pub fn places(paths: &Paths) -> Places {
     Places { run: paths.etcd_run(), data: paths.etcd_data() }
@@ -351,52 +279,4 @@ async fn others(desired: &Desired, material: &Material) -> (BTreeMap<NodeName, P
         found = found.or(view);
     }
     (peers, found)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn listed(id: u64, role: Role) -> Listed {
-        let peer_urls = vec![format!("https://10.0.0.{id}:2380")];
-        Listed { id, name: format!("m{id}"), peer_urls, client_urls: Vec::new(), role }
-    }
-
-    #[test]
-    fn fault_18_a_member_whose_list_has_a_zombie_or_a_reverted_learner_is_not_healthy() {
-        let members = vec![listed(1, Role::Voter), listed(2, Role::Voter)];
-        let from = "m1".parse().unwrap();
-        let view = View {
-            cluster: 1,
-            members: members.clone(),
-            leader: 1,
-            genesis: None,
-            generation: None,
-            recovered: None,
-            marks: BTreeMap::new(),
-            from,
-        };
-        let status = LocalStatus {
-            cluster: 1,
-            member: 2,
-            version: "3.5.30".into(),
-            role: Role::Voter,
-            leader: Some(1),
-            term: 1,
-            applied: 9,
-            alarms: Vec::new(),
-        };
-        let judged = |members: Option<Vec<Listed>>| {
-            condition(&view, &listed(2, Role::Voter), &Ok(Answer { status: status.clone(), members }))
-        };
-        assert_eq!(judged(Some(members.clone())), Condition::Healthy);
-        assert_eq!(judged(None), Condition::Healthy, "a learner shows no list");
-        let zombie = [members.clone(), vec![listed(3, Role::Voter)]].concat();
-        let reverted = vec![listed(1, Role::Voter), listed(2, Role::Learner)];
-        for list in [zombie, reverted, vec![listed(1, Role::Voter)]] {
-            assert!(matches!(judged(Some(list)), Condition::Unhealthy { .. }));
-        }
-        let renamed = vec![listed(1, Role::Voter), Listed { name: "new".into(), ..listed(2, Role::Voter) }];
-        assert_eq!(judged(Some(renamed)), Condition::Healthy, "names are compared where it counts whose it is");
-    }
 }

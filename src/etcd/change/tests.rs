@@ -34,17 +34,7 @@ fn voter(number: u8) -> Listed {
 }
 
 fn view(members: impl IntoIterator<Item = Listed>) -> View {
-    let members = members.into_iter().collect();
-    View {
-        cluster: 1,
-        members,
-        leader: 1,
-        genesis: None,
-        generation: None,
-        recovered: None,
-        marks: BTreeMap::new(),
-        from: name(1),
-    }
+    View { cluster: 1, ..crate::etcd::plan::tests::view(members).unwrap() }
 }
 
 fn healthy(numbers: &[u8]) -> BTreeMap<u64, Condition> {

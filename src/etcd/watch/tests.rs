@@ -32,17 +32,8 @@ fn listed(number: u8, role: Role) -> Listed {
 /// m1 and m2 vote, m3 learns, m9 votes and is in no manifest.
 fn view() -> View {
     let members = [(1, Role::Voter), (2, Role::Voter), (3, Role::Learner), (9, Role::Voter)];
-    let members = members.map(|(number, role)| listed(number, role)).into();
-    View {
-        cluster: 1,
-        members,
-        leader: 1,
-        genesis: None,
-        generation: None,
-        recovered: None,
-        marks: BTreeMap::new(),
-        from: name(1),
-    }
+    let members = members.map(|(number, role)| listed(number, role));
+    View { cluster: 1, ..crate::etcd::plan::tests::view(members).unwrap() }
 }
 
 /// The second of a look, and what the learner m3 has applied, if it answers.
