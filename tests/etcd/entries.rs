@@ -2,8 +2,8 @@
 //! wrong name (12), not caught up (16).
 
 use crate::faults::WHILE;
-use crate::genesis::{PATIENCE, assert_one_cluster, converge, hosts};
-use crate::host::{Ended, Host};
+use crate::genesis::{assert_one_cluster, converge, hosts};
+use crate::host::{Ended, Host, PATIENCE};
 use crate::membership::accept;
 use crate::world::{NEWEST, World, address, name, with_etcd};
 use crate::writer::{self, while_writing};
@@ -11,7 +11,7 @@ use etcd_client::MemberAddOptions;
 use nix::sys::signal::Signal;
 use quorate::etcd::cluster::{Listed, Role};
 use quorate::etcd::{Action, EtcdError, peer_url};
-use quorate::plan::Hold;
+use quorate::plan::{Hold, Plan};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
@@ -51,7 +51,7 @@ fn fault_06_a_learner_is_not_started_while_a_reachable_master_does_not_list_it()
             hosts[2].kill_etcd();
             isolate(&world, &mut hosts[2]);
             hosts[2].start_by_hand(Duration::from_secs(1)).await;
-            let unaware = |plan: &quorate::plan::Plan<Action>| {
+            let unaware = |plan: &Plan<Action>| {
                 plan.blocked.iter().any(|blocked| blocked.why == "m3 does not list this master's learner yet")
             };
             let until = Instant::now() + WHILE;
@@ -95,8 +95,11 @@ fn fault_12_an_entry_whose_name_and_address_disagree_is_removed_by_nobody() {
             assert_eq!(plan.blocked[0].hold, Hold::Refused);
             assert!(plan.blocked[0].why.contains("listed at this master's address"), "{plan:?}");
             // The others do not touch it either, not even on an earlier decision about the entry as it was.
-            let plan = hosts[0].plan().await;
-            assert!(plan.steps.is_empty() && plan.blocked[0].why.contains("calls itself 'intruder'"), "{plan:?}");
+            let named = |plan: &Plan<Action>| {
+                plan.blocked.first().is_some_and(|held| held.why.contains("calls itself 'intruder'"))
+            };
+            let plan = hosts[0].plan_that("that names the intruder", named).await;
+            assert!(plan.steps.is_empty(), "{plan:?}");
             let stale = Action::RemoveMember { cluster: hosts[0].observe().await.view.unwrap().cluster, entry: before };
             let refused = hosts[2].execute(&stale, Instant::now() + PATIENCE).await;
             assert!(matches!(&refused, Err(EtcdError::Refused { why, .. }) if why.contains("changed")), "{refused:?}");
@@ -122,13 +125,9 @@ fn fault_16_the_next_master_is_replaced_only_after_the_first_replacement_votes()
             let mut second = hosts.remove(1);
             accept(&world, &mut hosts, &[1, 4, 5], 3);
             // m2 gets its time to leave by itself, and is needed even after that.
-            let until = Instant::now() + PATIENCE;
-            let mut plan = hosts[0].plan().await;
-            while !plan.blocked[0].why.contains("is still learning") {
-                assert!(plan.steps.is_empty() && Instant::now() < until, "{plan:?}");
-                sleep(Duration::from_millis(200)).await;
-                plan = hosts[0].plan().await;
-            }
+            let learning =
+                |plan: &Plan<Action>| plan.blocked.first().is_some_and(|held| held.why.contains("is still learning"));
+            let plan = hosts[0].plan_that("that waits for the learner", learning).await;
             assert!(plan.steps.is_empty(), "{plan:?}");
             assert_eq!(entry(&mut hosts[0], 2).await.role, Role::Voter);
             converge(&mut hosts).await;

@@ -1,8 +1,8 @@
 //! The faults of spec/etcd.md that need real etcd processes, by number. A fault that another file's test covers, or that
 //! is decided without etcd, is named there with its test.
 
-use crate::genesis::{PATIENCE, assert_one_cluster, converge, hosts};
-use crate::host::{Ended, Host};
+use crate::genesis::{assert_one_cluster, converge, hosts};
+use crate::host::{Ended, Host, PATIENCE};
 use crate::membership::accept;
 use crate::world::{NEWEST, World, address, name, with_etcd};
 use crate::writer::{self, assert_no_write_is_acknowledged, while_writing};

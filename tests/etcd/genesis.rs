@@ -1,6 +1,6 @@
 //! First formation with real etcd.
 
-use crate::host::{Ended, Host};
+use crate::host::{Ended, Host, PATIENCE};
 use crate::world::{NEWEST, World, with_etcd};
 use crate::writer::while_writing;
 use futures_util::future::join_all;
@@ -8,11 +8,9 @@ use quorate::etcd::Action;
 use quorate::etcd::genesis::peer::Agent;
 use quorate::etcd::genesis::{Held, Marker, Round, marker};
 use quorate::etcd::observe;
+use quorate::plan::Plan;
 use std::time::Duration;
 use tokio::time::Instant;
-
-/// Only a bound: a calm machine needs a few seconds, one that runs five suites at once needs minutes.
-pub const PATIENCE: Duration = Duration::from_secs(180);
 
 pub fn hosts(world: &World, masters: &[u8]) -> Vec<Host> {
     masters.iter().map(|me| Host::new(world, *me, masters)).collect()
@@ -35,12 +33,11 @@ pub async fn converge(hosts: &mut [Host]) {
 pub async fn assert_one_cluster(hosts: &mut [Host]) {
     let mut ids = Vec::new();
     for host in hosts.iter_mut() {
-        let seen = host.observe().await;
-        let view = seen.view.expect("a quorum read");
+        host.plan_that("with nothing left to do", Plan::is_empty).await;
+        let view = host.observe().await.view.expect("a quorum read");
         assert_eq!(view.members.len(), host.desired.members.len(), "{view:?}");
         assert!(view.genesis.is_some(), "the genesis is recorded");
         ids.push(view.cluster);
-        assert!(host.plan().await.is_empty());
     }
     ids.dedup();
     assert_eq!(ids.len(), 1);

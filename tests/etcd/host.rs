@@ -15,6 +15,9 @@ use std::time::Duration;
 use tokio::net::UnixDatagram;
 use tokio::time::{Instant, sleep, timeout};
 
+/// Only a bound: a calm machine needs a few seconds, one that runs five suites at once needs minutes.
+pub const PATIENCE: Duration = Duration::from_secs(180);
+
 /// Pause between two looks while only waits are left, as reconcile makes it.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
@@ -172,6 +175,19 @@ impl Host {
     pub async fn plan(&mut self) -> Plan<Action> {
         let seen = self.observe().await;
         etcd::plan::plan(&self.desired, &seen)
+    }
+
+    /// The first plan that is `awaited`. On the way there only waiting is right: a busy member answers one look later.
+    pub async fn plan_that(&mut self, what: &str, awaited: impl Fn(&Plan<Action>) -> bool) -> Plan<Action> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let plan = self.plan().await;
+            if awaited(&plan) {
+                return plan;
+            }
+            assert!(plan.steps.is_empty() && Instant::now() < until, "{}: no plan {what}: {plan:?}", self.desired.me);
+            sleep(LOOK_AGAIN).await;
+        }
     }
 
     pub async fn summary(&mut self) -> Summary {

@@ -1,7 +1,7 @@
 //! Power cuts, SIGKILL to etcd and SIGKILL to quorate after any step, and quorate killed at any moment: the next run converges, nothing is done twice.
 
-use crate::genesis::{PATIENCE, assert_one_cluster, converge, hosts};
-use crate::host::{Cut, Ended, Host};
+use crate::genesis::{assert_one_cluster, converge, hosts};
+use crate::host::{Cut, Ended, Host, PATIENCE};
 use crate::world::{NEWEST, World, name, with_etcd};
 use crate::writer::while_writing;
 use futures_util::future::join;

@@ -1,7 +1,7 @@
 //! A master that the manifest names no more: it hands over, leaves by itself, and keeps its data aside.
 
-use crate::genesis::{PATIENCE, assert_one_cluster, converge, hosts};
-use crate::host::{Cut, Ended, Host};
+use crate::genesis::{assert_one_cluster, converge, hosts};
+use crate::host::{Cut, Ended, Host, PATIENCE};
 use crate::membership::accept;
 use crate::world::{NEWEST, World, name, with_etcd};
 use crate::writer::while_writing;

@@ -1,7 +1,7 @@
 //! Joining, coming back, replacing, growing and shrinking, under a client that writes all the time.
 
-use crate::genesis::{PATIENCE, assert_one_cluster, converge, hosts};
-use crate::host::{Ended, Host};
+use crate::genesis::{assert_one_cluster, converge, hosts};
+use crate::host::{Ended, Host, PATIENCE};
 use crate::world::{NEWEST, World, name, with_etcd};
 use crate::writer::while_writing;
 use quorate::etcd::cluster::Role;

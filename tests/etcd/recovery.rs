@@ -1,7 +1,7 @@
 //! A quorum lost for good, recovered by a directive: with everything that must come along, once, and cut off anywhere.
 
-use crate::genesis::{PATIENCE, converge, hosts};
-use crate::host::{Cut, Ended, Host};
+use crate::genesis::{converge, hosts};
+use crate::host::{Cut, Ended, Host, PATIENCE};
 use crate::world::{NEWEST, World, address, name, with_etcd};
 use crate::writer;
 use etcd_client::GetOptions;

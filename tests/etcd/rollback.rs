@@ -1,7 +1,7 @@
 //! Data directories that went back in time (fault 5).
 
-use crate::genesis::{PATIENCE, assert_one_cluster, converge, hosts};
-use crate::host::{Ended, Host};
+use crate::genesis::{assert_one_cluster, converge, hosts};
+use crate::host::{Ended, Host, PATIENCE};
 use crate::world::{NEWEST, with_etcd};
 use crate::writer::{client, while_writing};
 use quorate::etcd::highwater::mark;

@@ -2,8 +2,8 @@
 //! full (26), and data whose membership ended while it was away (15).
 
 use crate::faults::WHILE;
-use crate::genesis::{PATIENCE, assert_one_cluster, converge, hosts};
-use crate::host::{Ended, Host};
+use crate::genesis::{assert_one_cluster, converge, hosts};
+use crate::host::{Ended, Host, PATIENCE};
 use crate::world::{NEWEST, Partition, name, private_mounts, with_etcd};
 use crate::writer::{self, while_writing};
 use nix::mount::{MsFlags, mount};

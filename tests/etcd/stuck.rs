@@ -2,8 +2,8 @@
 //! Minutes are seconds here ([`Host::hurry`]).
 
 use crate::faults::WHILE;
-use crate::genesis::{PATIENCE, converge, hosts};
-use crate::host::{Ended, Host};
+use crate::genesis::{converge, hosts};
+use crate::host::{Ended, Host, PATIENCE};
 use crate::membership::accept;
 use crate::world::{NEWEST, World, with_etcd};
 use crate::writer::while_writing;
