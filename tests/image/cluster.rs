@@ -1,10 +1,14 @@
 //! What makes the three masters of an image one cluster, judged as an administrator would.
 
+use crate::harness::master::DropPlace;
 use crate::harness::network::VIP;
-use crate::harness::wait;
-use crate::machine::{Credential, base64};
+use crate::harness::{must, wait};
+use crate::machine::Credential;
 use crate::world::Image;
 use anyhow::ensure;
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
 use std::time::Duration;
 
 /// For anything that follows a boot, without KVM and on two cores.
@@ -44,20 +48,12 @@ impl Image {
         self.desk.prepare_edited(edit).map(drop)
     }
 
-    /// The drop for m1 as a credential of its firmware: files that tmpfiles.d(5) lays at boot, their bytes in base64.
-    pub fn credentials_for_m1(&self) -> anyhow::Result<Vec<Credential>> {
-        let files = self.desk.files_for("m1")?;
-        let lines = files
-            .iter()
-            .map(|(name, bytes)| format!("f~ /run/quorate/drop/{name} 0600 root root - {}\n", base64(bytes)));
-        Ok(vec![Credential { name: "tmpfiles.extra".into(), value: lines.collect::<String>().into_bytes() }])
-    }
-
-    /// Boots whatever is off, with the manifest where there is none yet, and waits for the cluster.
+    /// Boots whatever is off, with the manifest where it is not in force yet, and waits for the cluster. m1 gets it from
+    /// its firmware when it is off, and on a stick when it is on; m2 and m3 as a drop.
     pub fn converge(&mut self) -> anyhow::Result<()> {
         self.boot_peers()?;
-        if self.machine.is_on() && self.converged().is_ok() {
-            return Ok(());
+        if self.machine.is_on() && self.machine.ask("ls /var/lib/quorate/manifests/*")?.1 == 0 {
+            return self.await_converged();
         }
         if !self.desk.has_manifest() {
             self.sign_manifest()?;
@@ -65,15 +61,44 @@ impl Image {
         for peer in &self.peers {
             let files = self.desk.files_for(&peer.name)?;
             let files: Vec<_> = files.iter().map(|(name, bytes)| (*name, &bytes[..])).collect();
-            peer.put_drop(crate::harness::master::DropPlace::Run, &files)?;
+            peer.put_drop(DropPlace::Run, &files)?;
         }
         if self.machine.is_on() {
-            self.machine.cut_power()?;
+            let stick = self.stick_for_m1()?;
+            self.machine.plug_in(&stick)?;
+        } else {
+            let own = self.machine.credentials.len();
+            self.machine.credentials.extend(self.credentials_for_m1()?);
+            let booted = self.machine.boot();
+            self.machine.credentials.truncate(own);
+            booted?;
         }
-        let own = self.machine.credentials.len();
-        self.machine.credentials.extend(self.credentials_for_m1()?);
-        self.machine.boot()?;
-        self.machine.credentials.truncate(own);
         self.await_converged()
+    }
+
+    /// The manifest, its signature and the bundle of m1 as credentials of its firmware.
+    fn credentials_for_m1(&self) -> anyhow::Result<Vec<Credential>> {
+        let name = |file| match file {
+            "node.pem" => "quorate.node",
+            "manifest.yaml" => "quorate.manifest",
+            _ => "quorate.manifest.sig",
+        };
+        let files = self.desk.files_for("m1")?.into_iter();
+        Ok(files.map(|(file, value)| Credential { name: name(file).into(), value }).collect())
+    }
+
+    /// The same on a volume, as an administrator writes it.
+    fn stick_for_m1(&self) -> anyhow::Result<PathBuf> {
+        let (files, stick) = (self.work.join("stick"), self.work.join("stick.img"));
+        fs::create_dir_all(&files)?;
+        let _ = fs::remove_file(&stick);
+        for (name, bytes) in self.desk.files_for("m1")? {
+            fs::write(files.join(name), bytes)?;
+        }
+        must(Command::new("mkfs.vfat").args(["-n", "QUORATE", "-C"]).arg(&stick).arg("1440"))?;
+        // A shell, for the star.
+        let copy = r#"mcopy -i "$1" "$2"/* ::"#;
+        must(Command::new("sh").args(["-euc", copy, "sh"]).args([&stick, &files]))?;
+        Ok(stick)
     }
 }

@@ -7,7 +7,9 @@ use crate::harness::{must, network, wait};
 use crate::serial::Shell;
 use anyhow::{Context as _, ensure};
 use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::Ipv4Addr;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -71,7 +73,7 @@ impl Machine {
             tools: tools.to_owned(),
             power: None,
         };
-        // What firmware remembers, for as long as the machine lives.
+        // What firmware remembers, for as long as the machine lives. It knows no keys yet, as in "setup mode".
         fs::copy(tools.join("usr/share/OVMF/OVMF_VARS_4M.fd"), machine.firmware())?;
         machine.new_disk(image)?;
         Ok(machine)
@@ -133,17 +135,23 @@ impl Machine {
         }
         network::plug(&tap)?;
         let socket = self.socket();
-        let _ = fs::remove_file(&socket);
+        for former in [&socket, &self.monitor()] {
+            let _ = fs::remove_file(former);
+        }
         let mut qemu = self.tool("qemu-system-x86_64");
-        qemu.args(["-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "1024"])
+        // Secure Boot needs a processor mode in which nobody but the firmware writes what the firmware remembers.
+        qemu.args(["-machine", "q35,smm=on", "-global", "driver=cfi.pflash01,property=secure,value=on"])
+            .args(["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "1024"])
             .args(["-display", "none", "-nodefaults", "-uuid", &uuid])
-            .args(["-drive", "if=pflash,format=raw,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd"])
+            .args(["-drive", "if=pflash,format=raw,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.secboot.fd"])
             .args(["-drive", &format!("if=pflash,format=raw,file={}", self.firmware().display())])
             .args(["-drive", &format!("if=virtio,file={}", self.directory.join("disk.qcow2").display())])
             .args(["-netdev", &format!("tap,id=lan,ifname={tap},script=no,downscript=no")])
             .args(["-device", &format!("virtio-net-pci,netdev=lan,mac=52:54:00:00:00:{:02x}", self.number)])
             .args(["-serial", &format!("file:{}", self.console().display())])
             .args(["-serial", &format!("unix:{},server=on,wait=off", socket.display())])
+            .args(["-monitor", &format!("unix:{},server=on,wait=off", self.monitor().display())])
+            .args(["-device", "qemu-xhci,id=usb"])
             .args(["-smbios", &format!("type=11,value=io.systemd.stub.kernel-cmdline-extra={COMMAND_LINE}")]);
         for volume in &self.volumes {
             qemu.args(["-drive", &format!("if=virtio,format=raw,readonly=on,file={}", volume.display())]);
@@ -207,9 +215,36 @@ impl Machine {
         Ok(())
     }
 
+    /// Plugs a USB stick with that content into it, for as long as it stays on.
+    pub fn plug_in(&mut self, stick: &Path) -> anyhow::Result<()> {
+        let monitor = UnixStream::connect(self.monitor())?;
+        monitor.set_read_timeout(Some(LOOK))?;
+        let (mut orders, mut told) = (monitor.try_clone()?, BufReader::new(monitor));
+        let drive = format!("drive_add 0 if=none,id=stick,format=raw,readonly=on,file={}", stick.display());
+        writeln!(orders, "{drive}\ndevice_add usb-storage,bus=usb.0,drive=stick\ninfo usb")?;
+        let mut line = String::new();
+        while !line.contains("Product QEMU USB MSD") {
+            line.clear();
+            ensure!(told.read_line(&mut line)? > 0, "the monitor of {} is gone", self.name);
+            ensure!(!line.contains("Error"), "{} takes no stick: {line}", self.name);
+        }
+        Ok(())
+    }
+
     /// Everything its firmware, kernel and units wrote on the serial console.
     pub fn console(&self) -> PathBuf {
         self.directory.join("console.log")
+    }
+
+    /// Waits until that is written on it so many times.
+    pub fn await_on_console(&self, text: &str, times: usize) -> anyhow::Result<()> {
+        let look = || {
+            let written = fs::read(self.console())?;
+            let found = String::from_utf8_lossy(&written).matches(text).count();
+            ensure!(found >= times, "the console says '{text}' {found} times; its end:\n{}", self.console_tail());
+            Ok(())
+        };
+        wait::until("a line on the console", BOOT_LIMIT, |_, _| {}, look).map(drop)
     }
 
     /// The end of it, for an error message.
@@ -226,6 +261,11 @@ impl Machine {
 
     fn socket(&self) -> PathBuf {
         self.directory.join("shell")
+    }
+
+    /// Where QEMU takes orders about its hardware.
+    fn monitor(&self) -> PathBuf {
+        self.directory.join("monitor")
     }
 
     /// A program of the tools tree, which sees the lab's directories under their own paths.
