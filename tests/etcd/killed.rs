@@ -132,6 +132,16 @@ fn the_remover_of_a_replaced_master_cut_off_after_any_step_finishes_it() {
 }
 
 #[test]
+fn the_remover_of_a_replaced_master_whose_etcd_is_killed_after_any_step_finishes_it() {
+    with_etcd(NEWEST, |world| async move { cut_in_replacement(&world, 0, Cut::Etcd).await });
+}
+
+#[test]
+fn the_remover_of_a_replaced_master_whose_quorate_is_killed_after_any_step_finishes_it() {
+    with_etcd(NEWEST, |world| async move { cut_in_replacement(&world, 0, Cut::Quorate).await });
+}
+
+#[test]
 fn the_successor_of_a_replaced_master_cut_off_after_any_step_is_a_member_in_the_end() {
     with_etcd(NEWEST, |world| async move { cut_in_replacement(&world, 2, Cut::Power).await });
 }
