@@ -221,3 +221,6 @@ pub fn accepted(change: &Change) -> Option<String> {
         Change::Accepted { from: Some(from), to } => Some(format!("generation {to} in place of {from}")),
     }
 }
+
+#[cfg(test)]
+mod tests;
