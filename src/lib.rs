@@ -36,6 +36,7 @@ pub mod reconcile;
 pub mod report;
 pub mod status;
 pub mod systemd;
+pub mod tls;
 pub mod trust;
 pub mod version;
 pub mod vrrp;

@@ -21,7 +21,7 @@ enum Floor {
 const WORDS: &[&str] = &["ident", "plan", "file", "paths", "message", "version"];
 
 /// Drivers that belong to no subject; every driver, shell and face may use them.
-const SERVICES: &[&str] = &["durable", "journal"];
+const SERVICES: &[&str] = &["durable", "journal", "tls"];
 
 /// Drivers do I/O and decide nothing; each is named for the world it touches.
 const DRIVERS: &[&str] = &[
@@ -57,6 +57,7 @@ const DRIVERS: &[&str] = &[
     "report::journal",
     "report::units",
     "systemd::bus",
+    "tls",
     "trust::agent",
     "trust::host",
     "trust::signing",

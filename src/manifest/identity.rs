@@ -3,24 +3,53 @@
 //! Every property that a master's identity names has to match. A host that matches no entry is not a master of this
 //! cluster; one that matches two could act as the wrong one, so both are refused. No property is trusted more than
 //! another, and none is guessed: vendors ship repeated SMBIOS serials, and cloned disks repeat machine ids.
+//!
+//! A property that cannot be read is neither the same nor another. As long as an entry depends on it nothing is decided:
+//! a former master that took itself for none would leave the cluster.
 
 use super::{Identity, Manifest, Master};
 use crate::ident::{Mac, MachineId, NodeName};
-use std::fmt::Write as _;
+use std::collections::BTreeMap;
 
-/// What a host knows of itself. What could not be read is absent and matches nothing.
+/// Something that a host knows of itself, or does not.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Fact<T> {
+    /// It has none.
+    #[default]
+    Absent,
+    /// As read.
+    Known(T),
+    /// It cannot be read.
+    Unknown {
+        /// Why.
+        why: String,
+    },
+}
+
+impl<T> Fact<T> {
+    /// Puts what is known into another form.
+    pub fn and_then<U>(self, form: impl FnOnce(T) -> Fact<U>) -> Fact<U> {
+        match self {
+            Self::Absent => Fact::Absent,
+            Self::Known(value) => form(value),
+            Self::Unknown { why } => Fact::Unknown { why },
+        }
+    }
+}
+
+/// What a host knows of itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HostFacts {
     /// /etc/machine-id.
-    pub machine_id: Option<MachineId>,
+    pub machine_id: Fact<MachineId>,
     /// MAC addresses of its links, permanent and current.
-    pub macs: Vec<Mac>,
+    pub macs: Fact<Vec<Mac>>,
     /// Static host name.
-    pub hostname: Option<String>,
+    pub hostname: Fact<String>,
     /// SMBIOS system serial number.
-    pub serial: Option<String>,
+    pub serial: Fact<String>,
     /// SMBIOS system UUID.
-    pub uuid: Option<String>,
+    pub uuid: Fact<String>,
 }
 
 /// Why this host is not exactly one of the masters.
@@ -40,40 +69,96 @@ pub enum IdentityError {
     /// It matches several.
     #[error(
         "this host matches several masters, {}; make their 'identity' differ in a property that this host has",
-        names(.0)
+        names(.0, "and")
     )]
     Several(Vec<NodeName>),
+    /// It could be any of these, or none.
+    #[error(
+        "whether this host is {} of cluster '{cluster}' cannot be told: {}; make that readable, or let 'identity' name \
+         something else",
+        names(masters, "or"),
+        unread.iter().map(|(what, why)| format!("its {what} cannot be read ({why})")).collect::<Vec<_>>().join(", ")
+    )]
+    Unknown {
+        /// Name of the cluster.
+        cluster: String,
+        /// The entries in question.
+        masters: Vec<NodeName>,
+        /// What they depend on, and why it cannot be read.
+        unread: BTreeMap<&'static str, String>,
+    },
 }
 
 /// The one master that this host is.
 ///
 /// # Errors
-/// When it matches none or several.
+/// When it matches none or several, or what an entry depends on cannot be read.
 pub fn which<'a>(manifest: &'a Manifest, facts: &HostFacts) -> Result<&'a Master, IdentityError> {
-    let matching: Vec<&Master> = manifest.masters.iter().filter(|master| matches(&master.identity, facts)).collect();
-    match matching.as_slice() {
-        [one] => Ok(one),
-        [] => Err(IdentityError::None { cluster: manifest.name.to_string(), facts: in_words(facts) }),
-        several => Err(IdentityError::Several(several.iter().map(|master| master.name.clone()).collect())),
+    let (mut matching, mut open, mut unread) = (Vec::new(), Vec::new(), BTreeMap::new());
+    for master in &manifest.masters {
+        match compare(&master.identity, facts) {
+            Compared::Same => matching.push(master),
+            Compared::Other => {}
+            Compared::Unknown(properties) => {
+                open.push(master.name.clone());
+                unread.extend(properties);
+            }
+        }
+    }
+    let cluster = || manifest.name.to_string();
+    match (matching.as_slice(), open.as_slice()) {
+        ([one], []) => Ok(one),
+        ([], []) => Err(IdentityError::None { cluster: cluster(), facts: in_words(facts) }),
+        ([] | [_], _) => Err(IdentityError::Unknown { cluster: cluster(), masters: open, unread }),
+        (several, _) => Err(IdentityError::Several(several.iter().map(|master| master.name.clone()).collect())),
     }
 }
 
-/// Whether every named property is this host's. An identity without any names nobody.
-fn matches(identity: &Identity, facts: &HostFacts) -> bool {
+/// How an identity, or one property of it, compares with what a host has.
+enum Compared {
+    Same,
+    Other,
+    /// It depends on these properties, each with why it cannot be read.
+    Unknown(BTreeMap<&'static str, String>),
+}
+
+/// Every named property has to be this host's; one that differs settles it. An identity without any names nobody.
+fn compare(identity: &Identity, facts: &HostFacts) -> Compared {
     let Identity { machine_id, mac, hostname, serial, uuid } = identity;
-    let same = |wanted: &Option<String>, found: &Option<String>| {
-        let found = found.as_ref().map(|found| found.trim());
-        wanted.as_ref().map(|wanted| found.is_some_and(|found| wanted.eq_ignore_ascii_case(found)))
-    };
+    let same = |wanted: &String, found: &String| wanted.eq_ignore_ascii_case(found.trim());
     let verdicts = [
-        machine_id.as_ref().map(|wanted| facts.machine_id.as_ref() == Some(wanted)),
-        mac.map(|wanted| facts.macs.contains(&wanted)),
-        same(hostname, &facts.hostname),
-        same(serial, &facts.serial),
-        same(uuid, &facts.uuid),
+        property("machine id", machine_id.as_ref(), &facts.machine_id, |wanted, found| wanted == found),
+        property("MAC addresses", mac.as_ref(), &facts.macs, |wanted, found| found.contains(wanted)),
+        property("host name", hostname.as_ref(), &facts.hostname, same),
+        property("serial", serial.as_ref(), &facts.serial, same),
+        property("UUID", uuid.as_ref(), &facts.uuid, same),
     ];
     let mut named = verdicts.into_iter().flatten().peekable();
-    named.peek().is_some() && named.all(|same| same)
+    if named.peek().is_none() {
+        return Compared::Other;
+    }
+    named.fold(Compared::Same, |so_far, next| match (so_far, next) {
+        (Compared::Other, _) | (_, Compared::Other) => Compared::Other,
+        (Compared::Unknown(mut one), Compared::Unknown(other)) => {
+            one.extend(other);
+            Compared::Unknown(one)
+        }
+        (Compared::Same, verdict) | (verdict, Compared::Same) => verdict,
+    })
+}
+
+/// How one property compares, when the identity names it.
+fn property<W, F>(
+    what: &'static str,
+    wanted: Option<&W>,
+    found: &Fact<F>,
+    same: impl FnOnce(&W, &F) -> bool,
+) -> Option<Compared> {
+    wanted.map(|wanted| match found {
+        Fact::Known(found) if same(wanted, found) => Compared::Same,
+        Fact::Known(_) | Fact::Absent => Compared::Other,
+        Fact::Unknown { why } => Compared::Unknown(BTreeMap::from([(what, why.clone())])),
+    })
 }
 
 /// Texts that vendors ship in place of a serial number or UUID, and shapes that mean "not set"
@@ -114,27 +199,31 @@ pub(super) fn is_placeholder(text: &str) -> bool {
 }
 
 fn in_words(facts: &HostFacts) -> String {
-    let mut words = String::new();
-    let mut say = |what: &str, value: Option<&str>| {
-        let separator = if words.is_empty() { "" } else { ", " };
-        let _ = match value {
-            Some(value) => write!(words, "{separator}{what} '{value}'"),
-            None => write!(words, "{separator}no {what}"),
-        };
+    let macs = |macs: &Vec<Mac>| match macs.as_slice() {
+        [] => Fact::Absent,
+        macs => Fact::Known(macs.iter().map(Mac::to_string).collect::<Vec<_>>().join("', '")),
     };
-    say("machine id", facts.machine_id.as_ref().map(MachineId::as_str));
-    say("host name", facts.hostname.as_deref());
-    let macs: Vec<String> = facts.macs.iter().map(Mac::to_string).collect();
-    say("MAC address", Some(macs.join("', '").as_str()).filter(|macs| !macs.is_empty()));
-    if facts.serial.is_some() || facts.uuid.is_some() {
-        say("serial", facts.serial.as_deref());
-        say("UUID", facts.uuid.as_deref());
+    let mut words = vec![
+        in_word("machine id", &facts.machine_id.clone().and_then(|id| Fact::Known(id.as_str().to_owned()))),
+        in_word("host name", &facts.hostname),
+        in_word("MAC address", &facts.macs.clone().and_then(|found| macs(&found))),
+    ];
+    if [&facts.serial, &facts.uuid].iter().any(|fact| **fact != Fact::Absent) {
+        words.extend([in_word("serial", &facts.serial), in_word("UUID", &facts.uuid)]);
     }
-    words
+    words.join(", ")
 }
 
-fn names(names: &[NodeName]) -> String {
-    names.iter().map(|name| format!("'{name}'")).collect::<Vec<_>>().join(" and ")
+fn in_word(what: &str, fact: &Fact<String>) -> String {
+    match fact {
+        Fact::Known(value) => format!("{what} '{value}'"),
+        Fact::Absent => format!("no {what}"),
+        Fact::Unknown { .. } => format!("a {what} that cannot be read"),
+    }
+}
+
+fn names(names: &[NodeName], joined_by: &str) -> String {
+    names.iter().map(|name| format!("'{name}'")).collect::<Vec<_>>().join(&format!(" {joined_by} "))
 }
 
 #[cfg(test)]

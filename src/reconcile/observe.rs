@@ -3,8 +3,7 @@
 use super::Desired;
 use crate::durable;
 use crate::etcd::genesis::{Held, Marker, marker};
-use crate::ident::Mac;
-use crate::manifest::identity::{self, HostFacts, IdentityError};
+use crate::manifest::identity::{self, Fact, HostFacts, IdentityError};
 use crate::manifest::{Identity, Manifest, Master};
 use crate::network;
 use crate::paths::Paths;
@@ -20,20 +19,32 @@ use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// What this host knows of itself, to be compared with the identities in the manifest. What cannot be read is left
-/// out and then matches nothing.
+/// What this host knows of itself, to be compared with the identities in the manifest.
 pub async fn facts(paths: &Paths) -> HostFacts {
-    let macs: Vec<Mac> = match network::kernel::observe().await {
-        network::Observed::Links(links) => links.iter().filter_map(|link| link.mac).collect(),
-        network::Observed::Unknown { .. } => Vec::new(),
-    };
-    let text = |path: &Path| fs::read_to_string(path).ok().map(|text| text.trim().to_owned());
     HostFacts {
-        machine_id: text(&paths.machine_id()).and_then(|id| id.parse().ok()),
-        macs,
-        hostname: nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()),
+        machine_id: text(&paths.machine_id()).and_then(|id| match id.parse() {
+            Ok(id) => Fact::Known(id),
+            Err(_) => Fact::Unknown { why: format!("'{}' holds none", paths.machine_id().display()) },
+        }),
+        macs: match network::kernel::observe().await {
+            network::Observed::Links(links) => Fact::Known(links.iter().filter_map(|link| link.mac).collect()),
+            network::Observed::Unknown { why } => Fact::Unknown { why },
+        },
+        hostname: match nix::unistd::gethostname() {
+            Ok(name) => Fact::Known(name.to_string_lossy().into_owned()),
+            Err(error) => Fact::Unknown { why: error.to_string() },
+        },
         serial: text(&paths.smbios_serial()),
         uuid: text(&paths.smbios_uuid()),
+    }
+}
+
+/// A machine without SMBIOS has no such file, and so no such property.
+fn text(path: &Path) -> Fact<String> {
+    match fs::read(path) {
+        Ok(bytes) => Fact::Known(String::from_utf8_lossy(&bytes).trim().to_owned()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Fact::Absent,
+        Err(error) => Fact::Unknown { why: format!("'{}': {error}", path.display()) },
     }
 }
 
@@ -41,7 +52,7 @@ pub async fn facts(paths: &Paths) -> HostFacts {
 /// before, to leave.
 ///
 /// # Errors
-/// It is not exactly one of the masters, and never was one of this cluster.
+/// It is not exactly one of the masters, and never was one of this cluster; or which one cannot be told.
 pub async fn desired(manifest: Verified<Manifest>, paths: &Paths) -> Result<Option<Desired>, IdentityError> {
     let me = match identity::which(manifest.get(), &facts(paths).await) {
         Ok(me) => me.name.clone(),
@@ -130,30 +141,68 @@ mod tests {
         assert!(matches!(vrrp(&paths, UnitState::Inactive).state, ObservedState::Unknown { .. }));
     }
 
-    #[test]
-    fn a_former_member_leaves_and_neither_a_stranger_nor_a_mistaken_identity_does() {
-        let manifest = || parse("m.yaml", &fs::read("spec/examples/three-masters.yaml").unwrap()).unwrap().manifest;
+    fn three_masters() -> Manifest {
+        parse("m.yaml", &fs::read("spec/examples/three-masters.yaml").unwrap()).unwrap().manifest
+    }
+
+    /// A host with what it was given as m3 of three.
+    fn issued() -> (tempfile::TempDir, Paths) {
         let root = tempfile::tempdir().unwrap();
         let paths = Paths::below(root.path());
-        let former = |manifest: &Manifest| former(manifest, &paths).map(|master| master.name.to_string());
-        assert_eq!(former(&manifest()), None, "it was never a member");
         let authority = Authority::create(&profile::authority("2026-11-22T20:00:00Z".parse().unwrap())).unwrap();
-        let whole = manifest();
+        let whole = three_masters();
         let profile = profile::node(&whole, &whole.masters[2], "2026-11-22T20:00:00Z".parse().unwrap());
         let bundle = authority.issue(&profile).unwrap();
         fs::create_dir_all(paths.node_pki()).unwrap();
         for (name, text) in [(KEY, bundle.key()), (CERTIFICATE, bundle.certificate()), (CA, bundle.ca())] {
             fs::write(paths.node_pki().join(name), text).unwrap();
         }
-        let mut shrunk = manifest();
+        (root, paths)
+    }
+
+    fn was_a_member(paths: &Paths) {
+        let cluster = three_masters().cluster_id;
+        marker::write(paths, &Marker::Formed { cluster, etcd: 1, member: 3 }).unwrap();
+    }
+
+    #[test]
+    fn a_former_member_leaves_and_neither_a_stranger_nor_a_mistaken_identity_does() {
+        let (_root, paths) = issued();
+        let former = |manifest: &Manifest| former(manifest, &paths).map(|master| master.name.to_string());
+        let mut shrunk = three_masters();
         let third = shrunk.masters.pop().unwrap();
-        let cluster = shrunk.cluster_id.clone();
-        marker::write(&paths, &Marker::Formed { cluster, etcd: 1, member: 3 }).unwrap();
+        assert_eq!(former(&shrunk), None, "it was never a member");
+        was_a_member(&paths);
         assert_eq!(former(&shrunk), Some(third.name.to_string()));
-        assert_eq!(former(&manifest()), None, "the manifest has its name and address: its identity is mistaken");
+        assert_eq!(former(&three_masters()), None, "the manifest has its name and address: its identity is mistaken");
         shrunk.masters.push(Master { address: "10.20.0.99".parse().unwrap(), ..third.clone() });
         assert_eq!(former(&shrunk), Some(third.name.to_string()), "another host has its name now");
         let foreign = Manifest { cluster_id: "00000000-5d0e-4b8e-9a3f-6f2f7a1d9c10".parse().unwrap(), ..shrunk };
         assert_eq!(former(&foreign), None, "another cluster");
+    }
+
+    #[tokio::test]
+    async fn a_member_under_a_new_address_does_not_leave_because_it_cannot_read_what_it_is_known_by() {
+        let (_root, paths) = issued();
+        was_a_member(&paths);
+        let serial = paths.smbios_serial();
+        let looks = async || {
+            let mut moved = three_masters();
+            moved.masters[2].address = "10.20.0.99".parse().unwrap();
+            moved.masters[2].identity = Identity { serial: Some("CZ3".into()), ..Identity::default() };
+            let desired = desired(Verified::assumed(moved), &paths).await;
+            desired.map(|desired| desired.unwrap().is_leaving()).map_err(|error| error.to_string())
+        };
+        // A directory cannot be read, whoever tries.
+        fs::create_dir_all(&serial).unwrap();
+        let refused = looks().await.unwrap_err();
+        assert!(refused.starts_with("whether this host is 'm3' of cluster 'prod-east' cannot be told"), "{refused}");
+        fs::remove_dir(&serial).unwrap();
+        for (content, leaves) in [("CZ3\n", false), ("CZ4\n", true)] {
+            fs::write(&serial, content).unwrap();
+            assert_eq!(looks().await, Ok(leaves), "{content}");
+        }
+        fs::remove_file(&serial).unwrap();
+        assert_eq!(looks().await, Ok(true), "a machine without a serial is not the one that has it");
     }
 }

@@ -197,14 +197,18 @@ pub fn no_manifest(paths: &Paths, refused: &[Refused]) -> Blocked {
     }
 }
 
-/// What stands in the way on a host that the manifest does not name exactly once.
+/// What stands in the way on a host that the manifest does not name exactly once, as far as can be told.
 pub fn not_a_master(error: &IdentityError) -> Blocked {
+    let unblock = match error {
+        IdentityError::None { .. } | IdentityError::Several(_) => "a manifest that names this host exactly once",
+        IdentityError::Unknown { .. } => "what cannot be read, or a manifest that does not depend on it",
+    };
     Blocked {
         part: Part::Manifest,
         hold: Hold::Refused,
         what: "act as a master".into(),
         why: error.to_string(),
-        unblock: "a manifest that names this host exactly once".into(),
+        unblock: unblock.into(),
     }
 }
 
@@ -221,3 +225,6 @@ pub fn accepted(change: &Change) -> Option<String> {
         Change::Accepted { from: Some(from), to } => Some(format!("generation {to} in place of {from}")),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,8 +2,8 @@
 
 use crate::genesis::{assert_one_cluster, converge, hosts};
 use crate::host::{Cut, Ended, Host, PATIENCE};
-use crate::membership::accept;
-use crate::world::{NEWEST, World, name, with_etcd};
+use crate::membership::{accept, take_the_leader};
+use crate::world::{NEWEST, World, with_etcd};
 use crate::writer::while_writing;
 use futures_util::future::{join, join_all};
 use quorate::etcd::genesis::{Held, Marker, marker};
@@ -32,11 +32,8 @@ fn a_replaced_leader_hands_over_leaves_by_itself_and_keeps_its_data_aside() {
     with_etcd(NEWEST, |world| async move {
         let mut hosts = hosts(&world, &[1, 2, 3]);
         converge(&mut hosts).await;
-        let view = hosts[0].observe().await.view.unwrap();
-        let leader: u8 = view.member(view.leader).unwrap().name[1..].parse().unwrap();
-        let stay: Vec<u8> = (1..=3).filter(|number| *number != leader).collect();
+        let (mut leaver, stay) = take_the_leader(&mut hosts).await;
         let masters = [stay[0], stay[1], 4];
-        let mut leaver = hosts.remove(hosts.iter().position(|host| host.desired.me == name(leader)).unwrap());
         while_writing(&world, &stay, async {
             accept(&world, &mut hosts, &masters, 2);
             leaver.accept(&masters, 2);

@@ -19,6 +19,14 @@ pub fn accept(world: &World, hosts: &mut Vec<Host>, masters: &[u8], generation: 
     });
 }
 
+/// Takes the leader out of the hosts; it runs on. The numbers of those that stay.
+pub async fn take_the_leader(hosts: &mut Vec<Host>) -> (Host, Vec<u8>) {
+    let view = hosts[0].observe().await.view.unwrap();
+    let leads = |host: &Host| host.desired.me.as_str() == view.member(view.leader).unwrap().name;
+    let leader = hosts.remove(hosts.iter().position(leads).unwrap());
+    (leader, hosts.iter().map(|host| host.desired.me.as_str()[1..].parse().unwrap()).collect())
+}
+
 #[test]
 fn fault_09_an_empty_master_joins_as_a_learner_and_is_promoted_once() {
     with_etcd(NEWEST, |world| async move {
@@ -68,12 +76,10 @@ fn the_reinstalled_leader_of_a_cluster_rejoins_too() {
     with_etcd(NEWEST, |world| async move {
         let mut hosts = hosts(&world, &[1, 2, 3]);
         converge(&mut hosts).await;
-        let view = hosts[0].observe().await.view.unwrap();
-        let leader = view.member(view.leader).unwrap().name.clone();
-        let at = hosts.iter().position(|host| host.desired.me.as_str() == leader).unwrap();
-        let others: Vec<u8> = (1..=3).filter(|number| name(*number).as_str() != leader).collect();
+        let (mut leader, others) = take_the_leader(&mut hosts).await;
         while_writing(&world, &others, async {
-            hosts[at].wipe();
+            leader.wipe();
+            hosts.push(leader);
             converge(&mut hosts).await;
         })
         .await;
@@ -103,15 +109,9 @@ fn a_living_leader_is_replaced_without_losing_a_write() {
     with_etcd(NEWEST, |world| async move {
         let mut hosts = hosts(&world, &[1, 2, 3]);
         converge(&mut hosts).await;
-        let view = hosts[0].observe().await.view.unwrap();
-        let leader: u8 = view.member(view.leader).unwrap().name[1..].parse().unwrap();
-        let stay: Vec<u8> = (1..=3).filter(|number| *number != leader).collect();
-        let masters = [stay[0], stay[1], 4];
-        let mut removed = None;
+        let (removed, stay) = take_the_leader(&mut hosts).await;
         while_writing(&world, &stay, async {
-            accept(&world, &mut hosts, &masters, 2);
-            let at = hosts.iter().position(|host| host.desired.me == name(leader)).unwrap();
-            removed = Some(hosts.remove(at));
+            accept(&world, &mut hosts, &[stay[0], stay[1], 4], 2);
             converge(&mut hosts).await;
         })
         .await;

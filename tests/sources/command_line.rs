@@ -1,7 +1,8 @@
 //! What the kernel command line names: files, and URLs of a real HTTPS server.
 
-use crate::carrier::{Host, drop_files};
+use crate::carrier::{Host, drop_files, must};
 use crate::server::{Answer, Pages, Server};
+use crate::world;
 use quorate::manifest::source::cmdline::Authority;
 use quorate::manifest::source::{fetch, tls};
 use quorate::paths::Paths;
@@ -9,11 +10,16 @@ use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
+use std::process::Command;
+use std::sync::atomic::Ordering;
+use std::thread;
 use std::time::{Duration, Instant};
 
 const COLLECT: &[&str] = &["collect", "command-line"];
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const MOST: usize = 262_144;
+/// Long enough for any attempt on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 impl Host {
     fn say(&self, line: &str) {
@@ -121,6 +127,61 @@ fn a_server_that_is_away_is_awaited_and_takes_nothing_away() {
     assert_eq!(host.quorate(COLLECT).0, 0);
     assert_eq!(fs::read(host.named().join("manifest.yaml")).unwrap(), b"a newer manifest");
     assert!(!host.named().with_extension("awaited").exists());
+}
+
+/// A network namespace begins without any network, as a boot does.
+#[test]
+fn before_the_network_is_there_a_server_is_tried_again_until_it_is() {
+    world::test("command_line::before_the_network_is_there_a_server_is_tried_again_until_it_is", &["ip"], || {
+        let (host, server) = (Host::new(), Server::start(Ipv4Addr::UNSPECIFIED.into(), "127.0.0.1", pages()));
+        let port = server.address.port();
+        host.say(&format!(
+            "quorate.manifest=https://127.0.0.1:{port}/site/manifest.yaml quorate.ca=sha256:{}",
+            server.ca_key
+        ));
+        let collect = || host.quorate(&[COLLECT, &["--wait", "90s"]].concat());
+        let awaited = host.named().with_extension("awaited");
+        let network = |state| must(Command::new("ip").args(["link", "set", "lo", state]));
+        let (code, said) = thread::scope(|scope| {
+            let run = scope.spawn(collect);
+            let start = Instant::now();
+            while !awaited.exists() && !run.is_finished() && start.elapsed() < PATIENCE {
+                thread::sleep(Duration::from_millis(20));
+            }
+            let complaint = fs::read_to_string(&awaited).unwrap();
+            assert!(complaint.contains("cannot be reached: Network is unreachable"), "{complaint}");
+            network("up");
+            run.join().unwrap()
+        });
+        assert!(code == 0 && said.contains("done copy manifest.yaml, manifest.yaml.sig"), "{said}");
+        assert_eq!(said.matches("cannot be reached").count(), 1, "told once: {said}");
+        assert!(!awaited.exists() && host.named().join("manifest.yaml").exists());
+        // What was fetched once is not urgent: the timer comes back.
+        network("down");
+        let start = Instant::now();
+        let (code, said) = collect();
+        assert!(code == 75 && said.contains("cannot be reached"), "{said}");
+        assert!(start.elapsed() < PATIENCE, "it went on trying");
+    });
+}
+
+#[test]
+fn a_server_that_answers_is_asked_once_however_much_time_there_is() {
+    let (host, server) = serving(Pages::new());
+    for answer in [Answer::status("503 Service Unavailable", ""), Answer::Raw(Vec::new())] {
+        server.answer("/site/manifest.yaml", answer);
+        let before = server.asked.load(Ordering::Relaxed);
+        let (code, said) = host.quorate(&[COLLECT, &["--wait", "10s"]].concat());
+        assert_eq!(code, 75, "{said}");
+        assert_eq!(server.asked.load(Ordering::Relaxed) - before, 1, "{said}");
+    }
+    // Whose machine refuses a connection has answered as well.
+    let nobody = std::net::TcpListener::bind((HERE, 0)).unwrap().local_addr().unwrap();
+    let tls = tls::client(&Authority::Key(server.ca_key), &Paths::below(host.root.path()), jiff::Timestamp::now());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let url = format!("https://{nobody}/m.yaml");
+    let error = runtime.block_on(fetch::fetch(&url, tls.unwrap(), fetch::DEADLINE)).unwrap_err();
+    assert!(error.passes() && !error.is_silence(), "{error:?}");
 }
 
 #[test]

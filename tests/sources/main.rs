@@ -8,3 +8,6 @@ mod carrier;
 mod command_line;
 mod server;
 mod volume;
+#[allow(dead_code)]
+#[path = "../wire/world.rs"]
+mod world;

@@ -7,7 +7,7 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -49,6 +49,8 @@ pub struct Server {
     /// The digest of the CA's public key.
     pub ca_key: Digest,
     pub pages: Arc<Mutex<Pages>>,
+    /// How many connections it took.
+    pub asked: Arc<AtomicUsize>,
     ended: Arc<AtomicBool>,
 }
 
@@ -80,18 +82,19 @@ impl Server {
 
         let listener = TcpListener::bind((ip, 0)).unwrap();
         let (address, pages) = (listener.local_addr().unwrap(), Arc::new(Mutex::new(pages)));
-        let ended = Arc::new(AtomicBool::new(false));
-        let (served, end) = (Arc::clone(&pages), Arc::clone(&ended));
+        let (asked, ended) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+        let (served, count, end) = (Arc::clone(&pages), Arc::clone(&asked), Arc::clone(&ended));
         thread::spawn(move || {
             while let Ok((stream, _)) = listener.accept() {
                 if end.load(Ordering::Relaxed) {
                     break;
                 }
+                count.fetch_add(1, Ordering::Relaxed);
                 let (config, pages) = (Arc::clone(&config), Arc::clone(&served));
                 thread::spawn(move || serve(stream, config, &pages));
             }
         });
-        Self { address, ca_pem: ca_certificate.pem(), ca_key: digest, pages, ended }
+        Self { address, ca_pem: ca_certificate.pem(), ca_key: digest, pages, asked, ended }
     }
 
     pub fn url(&self, path: &str) -> String {

@@ -36,7 +36,7 @@ pub enum Authority {
 }
 
 /// Why the command line names nothing that could be read.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CommandLineError {
     /// Neither a path nor a URL.
     #[error("'{MANIFEST}={0}' is neither an absolute path nor an https:// URL")]

@@ -21,6 +21,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// What a volume is looked through for.
 const WANTED: [Wanted; 5] = [
@@ -32,6 +34,9 @@ const WANTED: [Wanted; 5] = [
 ];
 
 const SIGNATURE: &str = "manifest.yaml.sig";
+
+/// Between two attempts to reach a server that nobody answers for.
+const PAUSE: Duration = Duration::from_secs(2);
 
 /// What came of one carrier.
 #[derive(Debug, PartialEq, Eq)]
@@ -116,9 +121,18 @@ fn volume(collection: &Collection, paths: &Paths, slot: &Slot) -> Result<Option<
 
 /// Copies what the kernel command line names; nothing when it names nothing.
 ///
+/// At boot the network comes late, and when is not to be known: as long as `patience` lasts, nothing was copied yet, and
+/// nobody answers, it is tried again. A server that answers anything is not asked again: what it lacks does not come by
+/// asking, and every master would. `tell` hears of the first silence, and of what came in the end.
+///
 /// # Errors
 /// When a copy cannot be written. What is wrong with what is named is an outcome.
-pub async fn command_line(paths: &Paths, clock: Clock) -> Result<Option<Collected>, DurableError> {
+pub async fn command_line(
+    paths: &Paths,
+    clock: impl Fn() -> Clock,
+    patience: Duration,
+    tell: &mut dyn FnMut(&Collected),
+) -> Result<Option<Collected>, DurableError> {
     let named = cmdline::read(&command_line_words(paths));
     let origin = match &named {
         Ok(None) => return Ok(None),
@@ -126,28 +140,49 @@ pub async fn command_line(paths: &Paths, clock: Clock) -> Result<Option<Collecte
         Ok(Some(Location::Url { url, .. })) => format!("kernel command line, {url}"),
         Err(_) => "kernel command line".to_owned(),
     };
-    let slot = Slot::CommandLine;
-    // Not under the lock: a server may take its time.
-    let files = match named {
-        Ok(Some(location)) => bring(&location, paths, clock).await,
-        Ok(None) => return Ok(None),
-        Err(error) => Err(error.into()),
-    };
-    let collection = Collection::begin(paths)?;
-    let outcome = match files {
-        Ok(files) => keep(&collection, &slot, &origin, files)?,
-        Err(error) => {
-            let passes = match &error {
-                NamedError::Fetch(error) => error.passes(),
-                NamedError::Absent(_) => true,
-                NamedError::CommandLine(_) | NamedError::Authority(_) | NamedError::File(_) => false,
-            };
-            let why = chain(&error);
-            collection.complain(&slot, if passes { Lack::Awaited } else { Lack::Refused }, &origin, &why)?;
-            if passes { Outcome::Awaited(why) } else { Outcome::Refused(why) }
+    let until = Instant::now() + patience;
+    let mut told = None;
+    loop {
+        // Not under the lock: a server may take its time.
+        let files = match &named {
+            Ok(Some(location)) => bring(location, paths, clock()).await,
+            Ok(None) => return Ok(None),
+            Err(error) => Err(error.clone().into()),
+        };
+        let silence = matches!(&files, Err(NamedError::Fetch(error)) if error.is_silence());
+        let copied = || look(paths).0.iter().any(|copy| copy.slot == Slot::CommandLine);
+        let again = silence && Instant::now() + PAUSE <= until && !copied();
+        // Silence has other words from one moment to the next, and every new complaint wakes reconcile.
+        if !again || told.is_none() {
+            let outcome = settle(&Collection::begin(paths)?, &origin, files)?;
+            let collected = Collected { origin: origin.clone(), outcome };
+            if told.as_ref() != Some(&collected) {
+                tell(&collected);
+            }
+            if !again {
+                return Ok(Some(collected));
+            }
+            told = Some(collected);
         }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Keeps what was brought, or a complaint about what was not.
+fn settle(collection: &Collection, origin: &str, files: Result<Files, NamedError>) -> Result<Outcome, DurableError> {
+    let slot = Slot::CommandLine;
+    let error = match files {
+        Ok(files) => return keep(collection, &slot, origin, files),
+        Err(error) => error,
     };
-    Ok(Some(Collected { origin, outcome }))
+    let passes = match &error {
+        NamedError::Fetch(error) => error.passes(),
+        NamedError::Absent(_) => true,
+        NamedError::CommandLine(_) | NamedError::Authority(_) | NamedError::File(_) => false,
+    };
+    let why = chain(&error);
+    collection.complain(&slot, if passes { Lack::Awaited } else { Lack::Refused }, origin, &why)?;
+    Ok(if passes { Outcome::Awaited(why) } else { Outcome::Refused(why) })
 }
 
 type Files = Vec<(&'static str, Vec<u8>)>;

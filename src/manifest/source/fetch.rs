@@ -11,11 +11,14 @@ use rustls::pki_types::ServerName;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
 use tokio_rustls::TlsConnector;
 
 /// For both files together: a server that drips has this long for all of it.
 pub const DEADLINE: Duration = Duration::from_secs(20);
+/// For a name to be resolved and for each address to take a connection: what is lost before the network is there would
+/// be sent again only after pauses that grow. One such pause of TCP, a second, fits in.
+const CONNECT: Duration = Duration::from_secs(3);
 const PORT: u16 = 443;
 
 /// Why nothing was fetched.
@@ -27,6 +30,15 @@ pub enum FetchError {
     /// No connection.
     #[error("'{server}' cannot be reached")]
     Unreachable {
+        /// Host and port.
+        server: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The connection ended before the server was known.
+    #[error("'{server}' broke off before it proved who it is")]
+    HungUp {
         /// Host and port.
         server: String,
         /// Why.
@@ -99,7 +111,13 @@ pub enum FetchError {
 impl FetchError {
     /// Whether trying again may be enough: a server that is away says nothing about the manifest.
     pub fn passes(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::Slow(..) | Self::Failing { .. } | Self::BrokeOff { .. })
+        let away = matches!(self, Self::Unreachable { .. } | Self::HungUp { .. } | Self::Slow(..));
+        away || matches!(self, Self::Failing { .. } | Self::BrokeOff { .. })
+    }
+
+    /// Whether nobody answered at all, not even to refuse: as it is before the network is there.
+    pub fn is_silence(&self) -> bool {
+        matches!(self, Self::Unreachable { source, .. } if source.kind() != io::ErrorKind::ConnectionRefused)
     }
 }
 
@@ -134,13 +152,13 @@ async fn file(url: &str, tls: &TlsConnector, most: usize) -> Result<Vec<u8>, Fet
         .body(Empty::<Bytes>::new())
         .map_err(|_| no_url())?;
 
-    let unreachable = |source| FetchError::Unreachable { server: server.clone(), source };
-    let stream = TcpStream::connect((bare, port)).await.map_err(unreachable)?;
+    let stream =
+        connect(bare, port).await.map_err(|source| FetchError::Unreachable { server: server.clone(), source })?;
     let stream = tls.connect(name, stream).await.map_err(|source| {
         // A handshake that the library refuses is a matter of certificates; any other is a connection that broke.
         match source.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) {
-            true => FetchError::Identity { server: server.clone(), source },
-            false => FetchError::Unreachable { server: server.clone(), source },
+            true => FetchError::Identity { server, source },
+            false => FetchError::HungUp { server, source },
         }
     })?;
     let broke_off = |source| FetchError::BrokeOff { url: url.to_owned(), source };
@@ -156,6 +174,23 @@ async fn file(url: &str, tls: &TlsConnector, most: usize) -> Result<Vec<u8>, Fet
         answer = answer => answer,
         never = driven => never,
     }
+}
+
+/// The first of the host's addresses that takes a connection.
+async fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
+    let addresses = within(CONNECT, lookup_host((host, port))).await?;
+    let mut last = io::Error::other("its name has no address");
+    for address in addresses {
+        match within(CONNECT, TcpStream::connect(address)).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+async fn within<T>(limit: Duration, attempt: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    tokio::time::timeout(limit, attempt).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
 /// The body of an answer that is the file itself.

@@ -6,13 +6,14 @@
 use super::cmdline::Authority;
 use crate::ident::Digest;
 use crate::paths::Paths;
+use crate::tls::{self, Presented, Rule};
 use jiff::Timestamp;
 use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::client::danger::ServerCertVerifier;
+use rustls::crypto::ring;
+use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::time_provider::TimeProvider;
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{ClientConfig, RootCertStore};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -53,15 +54,11 @@ pub enum AuthorityError {
 /// # Errors
 /// When there is no authority, or it is unusable.
 pub fn client(authority: &Authority, paths: &Paths, now: Timestamp) -> Result<ClientConfig, AuthorityError> {
-    let provider = Arc::new(ring::default_provider());
-    let builder = ClientConfig::builder_with_details(Arc::clone(&provider), Arc::new(At(now)))
+    let builder = ClientConfig::builder_with_details(Arc::new(ring::default_provider()), Arc::new(At(now)))
         .with_safe_default_protocol_versions()
         .map_err(AuthorityError::Unusable)?;
     Ok(match authority {
-        Authority::Key(digest) => {
-            let verifier = PinnedKey { digest: *digest, provider };
-            builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth()
-        }
+        Authority::Key(digest) => tls::judged_by(builder, PinnedKey(*digest)).with_no_client_auth(),
         Authority::File(path) => match roots(path)? {
             Some(roots) => builder.with_root_certificates(roots).with_no_client_auth(),
             None => {
@@ -103,55 +100,24 @@ impl TimeProvider for At {
 
 /// Takes the certificate with that key, out of those that the server sends, for the only root there is.
 #[derive(Debug)]
-struct PinnedKey {
-    digest: Digest,
-    provider: Arc<CryptoProvider>,
-}
+struct PinnedKey(Digest);
 
-impl ServerCertVerifier for PinnedKey {
-    fn verify_server_cert(
-        &self,
-        server: &CertificateDer<'_>,
-        others: &[CertificateDer<'_>],
-        name: &ServerName<'_>,
-        ocsp: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
+impl Rule for PinnedKey {
+    fn judge(&self, presented: &Presented<'_>) -> Result<(), rustls::Error> {
+        let Presented { server, others, name, ocsp, now, provider } = *presented;
         let is_pinned = |certificate: &&CertificateDer<'_>| {
             X509Certificate::from_der(certificate)
-                .is_ok_and(|(_, certificate)| Digest::of(certificate.public_key().raw) == self.digest)
+                .is_ok_and(|(_, certificate)| Digest::of(certificate.public_key().raw) == self.0)
         };
         let Some(root) = others.iter().chain([server]).find(is_pinned) else {
-            let why = format!("no certificate that it sends has the key sha256:{}", self.digest);
-            return Err(rustls::Error::General(why));
+            return Err(rustls::Error::General(format!("no certificate that it sends has the key sha256:{}", self.0)));
         };
         let mut roots = RootCertStore::empty();
         roots.add(root.clone().into_owned())?;
-        WebPkiServerVerifier::builder_with_provider(roots.into(), Arc::clone(&self.provider))
+        WebPkiServerVerifier::builder_with_provider(roots.into(), Arc::clone(provider))
             .build()
             .map_err(|error| rustls::Error::General(error.to_string()))?
             .verify_server_cert(server, others, name, ocsp, now)
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+            .map(drop)
     }
 }

@@ -2,11 +2,10 @@
 
 use super::Outcome;
 use super::target::{Endpoint, Request, endpoint};
+use crate::tls::{self, Presented, Rule};
 use crate::vrrp::config::Target;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -72,49 +71,19 @@ fn status(mut stream: impl Read + Write, request: &str, left: impl Fn() -> io::R
 
 /// What answers on loopback, and nobody else is asked over https, is this host itself, whatever its certificate says.
 fn client() -> io::Result<ClientConfig> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+    let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(io::Error::other)?;
-    Ok(builder.dangerous().with_custom_certificate_verifier(Arc::new(ThisHost(provider))).with_no_client_auth())
+    Ok(tls::judged_by(builder, ThisHost).with_no_client_auth())
 }
 
-/// Accepts any certificate, and still checks that the server holds its key.
+/// Takes any certificate.
 #[derive(Debug)]
-struct ThisHost(Arc<CryptoProvider>);
+struct ThisHost;
 
-impl ServerCertVerifier for ThisHost {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+impl Rule for ThisHost {
+    fn judge(&self, _: &Presented<'_>) -> Result<(), rustls::Error> {
+        Ok(())
     }
 }
 

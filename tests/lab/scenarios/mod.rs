@@ -37,6 +37,7 @@ pub const SCENARIOS: &[Named<Lab>] = scenarios![
     sources::masters_get_their_manifest_on_volumes_and_converge,
     sources::masters_get_their_manifest_as_system_credentials_and_converge,
     sources::masters_get_their_manifest_over_https_and_converge,
+    sources::a_manifest_is_fetched_once_there_is_a_network,
     faults::a_second_reconcile_waits_for_the_first,
     faults::a_refused_drop_changes_nothing_and_is_reported,
     faults::a_manifest_that_does_not_fit_the_host_is_refused_and_the_vip_stays,

@@ -2,7 +2,7 @@
 
 use crate::harness::Lab;
 use crate::harness::master::{Fittings, Master};
-use crate::harness::network::CLIENT;
+use crate::harness::network::{self, BRIDGE, CLIENT, Cable};
 use crate::harness::{must, wait};
 use crate::server::{Answer, Pages, Server};
 use anyhow::{Context as _, ensure};
@@ -136,6 +136,55 @@ pub fn masters_get_their_manifest_over_https_and_converge(lab: &mut Lab) -> anyh
     lab.await_converged()?;
     for master in &lab.masters {
         told(master, "quorate-*", &format!("generation 1, the first on this host: kernel command line, {url}"))?;
+    }
+    lab.masters.iter_mut().for_each(|master| master.fit(Fittings::default()));
+    lab.wipe_all()
+}
+
+pub fn a_manifest_is_fetched_once_there_is_a_network(lab: &mut Lab) -> anyhow::Result<()> {
+    let server = Server::start(IpAddr::V4(CLIENT), &CLIENT.to_string(), Pages::new());
+    let url = server.url("/lab/manifest.yaml");
+    // Every link has a carrier and its address, and no frame passes: a switch that is still starting.
+    network::set_port(BRIDGE, Cable::Cut)?;
+    afresh(lab, |_, files| {
+        for (name, bytes) in files.iter().filter(|(name, _)| name.starts_with("manifest.yaml")) {
+            server.answer(&format!("/lab/{name}"), Answer::file(bytes));
+        }
+        let command_line = vec![format!("quorate.manifest={url}"), format!("quorate.ca=sha256:{}", server.ca_key)];
+        Ok(Fittings { command_line, ..Fittings::default() })
+    })?;
+    for master in &lab.masters {
+        // What comes is brought by the run that began at boot.
+        master.must("systemctl", &["stop", "quorate-fetch.timer"])?;
+        wait::until(
+            "a run that waits for the network",
+            WAIT_LIMIT,
+            |_, _| {},
+            || told(master, "quorate-fetch", "cannot be reached"),
+        )?;
+        wait::until(
+            "the end of the boot",
+            WAIT_LIMIT,
+            |_, _| {},
+            || {
+                let reached = master.unit("multi-user.target", "ActiveState")?;
+                ensure!(reached == "active", "{}: multi-user.target is {reached}", master.name);
+                Ok(())
+            },
+        )?;
+        let fetch = master.unit("quorate-fetch.service", "ActiveState")?;
+        ensure!(fetch == "active", "{}: it does not wait any more: {fetch}", master.name);
+    }
+    network::set_port(BRIDGE, Cable::Plugged)?;
+    for master in &lab.masters {
+        wait::until(
+            "the manifest to be fetched",
+            WAIT_LIMIT,
+            |_, _| {},
+            || told(master, "quorate-fetch", "copy manifest.yaml, manifest.yaml.sig from kernel command line"),
+        )?;
+        let failed = master.must("systemctl", &["--failed", "--no-legend", "--plain"])?;
+        ensure!(failed.trim().is_empty(), "{}: {failed}", master.name);
     }
     lab.masters.iter_mut().for_each(|master| master.fit(Fittings::default()));
     lab.wipe_all()
