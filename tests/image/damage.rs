@@ -8,11 +8,15 @@ use std::io::Read as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 /// The image's partitions in their order (image/mkosi.repart).
 const ESP: usize = 0;
 const ROOT: usize = 1;
 const VERITY: usize = 2;
+
+/// How long the initrd waits for a root that will not come.
+const DISK_LIMIT: Duration = Duration::from_secs(60);
 
 /// Of a UKI: behind its headers, within what is signed.
 const WITHIN_KERNEL: u64 = 1 << 20;
@@ -29,7 +33,11 @@ pub fn a_flipped_byte_of_the_root_stops_the_kernel_and_starts_the_machine_again(
 
 pub fn a_root_that_cannot_be_opened_starts_the_machine_again(image: &mut Image) -> anyhow::Result<()> {
     let flip = |disk: &Path| flip_byte(disk, offset(disk, VERITY)?);
-    starts_with(image, flip, |image| image.machine.await_on_console("The machine restarts in half a minute", 2))
+    let before = std::mem::replace(&mut image.machine.disk_limit, DISK_LIMIT);
+    let again =
+        starts_with(image, flip, |image| image.machine.await_on_console("The machine restarts in half a minute", 2));
+    image.machine.disk_limit = before;
+    again
 }
 
 pub fn a_kernel_that_is_not_as_signed_is_refused_by_the_firmware(image: &mut Image) -> anyhow::Result<()> {

@@ -20,8 +20,8 @@ const BOOT_LIMIT: Duration = Duration::from_secs(600);
 /// For one command on the serial shell; the longest writes the two partitions of a slot.
 const COMMAND_LIMIT: Duration = Duration::from_secs(300);
 
-/// Added to the kernel's: a root shell, and patience with disks on a machine that is busy with other things.
-const COMMAND_LINE: &str = "systemd.debug_shell=ttyS1 systemd.default_device_timeout_sec=600";
+/// Patience of the guest with its disks, on a machine that is busy with other things.
+const DISK_LIMIT: Duration = Duration::from_secs(600);
 
 /// For something that takes a moment.
 const LOOK: Duration = Duration::from_secs(30);
@@ -36,6 +36,8 @@ pub struct Machine {
     tools: PathBuf,
     /// Given to it by its firmware at each boot.
     pub credentials: Vec<Credential>,
+    /// How long it waits for a disk before its start has failed.
+    pub disk_limit: Duration,
     /// Further disks, read-only.
     pub volumes: Vec<PathBuf>,
     power: Option<Running>,
@@ -66,6 +68,7 @@ impl Machine {
                 Credential { name: "system.hostname".into(), value: name.clone().into_bytes() },
                 Credential { name: "network.network.10-lab".into(), value: network_file(number).into_bytes() },
             ],
+            disk_limit: DISK_LIMIT,
             volumes: Vec::new(),
             name,
             number,
@@ -138,6 +141,9 @@ impl Machine {
         for former in [&socket, &self.monitor()] {
             let _ = fs::remove_file(former);
         }
+        // Added to that of the kernel image: a root shell.
+        let patience = self.disk_limit.as_secs();
+        let command_line = format!("systemd.debug_shell=ttyS1 systemd.default_device_timeout_sec={patience}");
         let mut qemu = self.tool("qemu-system-x86_64");
         // Secure Boot needs a processor mode in which nobody but the firmware writes what the firmware remembers.
         qemu.args(["-machine", "q35,smm=on", "-global", "driver=cfi.pflash01,property=secure,value=on"])
@@ -152,7 +158,7 @@ impl Machine {
             .args(["-serial", &format!("unix:{},server=on,wait=off", socket.display())])
             .args(["-monitor", &format!("unix:{},server=on,wait=off", self.monitor().display())])
             .args(["-device", "qemu-xhci,id=usb"])
-            .args(["-smbios", &format!("type=11,value=io.systemd.stub.kernel-cmdline-extra={COMMAND_LINE}")]);
+            .args(["-smbios", &format!("type=11,value=io.systemd.stub.kernel-cmdline-extra={command_line}")]);
         for volume in &self.volumes {
             qemu.args(["-drive", &format!("if=virtio,format=raw,readonly=on,file={}", volume.display())]);
         }
