@@ -46,7 +46,7 @@ const PROGRAM_MODE: u32 = 0o755;
 const TEXT_MODE: u32 = 0o644;
 
 /// The whole table. `networks` are the names of the tree's own `.network` files: each of them would otherwise make
-/// systemd-networkd take the VIP off its link.
+/// systemd-networkd take the VIP off its link. NetworkManager needs no such file (spec/operations.md).
 pub fn table<'a>(payload: &'a Payload, networks: &[String]) -> Vec<Entry<'a>> {
     let file = |path: PathBuf, bytes: &'a [u8], mode| Entry { path, content: Content::File { bytes, mode } };
     let lib = Path::new("usr/lib");

@@ -1,4 +1,4 @@
-//! The journal of quorate's units, read by journalctl.
+//! The journal of quorate's units and of the network services that share its link, read by journalctl.
 //!
 //! The one place of the house that starts another program. The journal's files have no other reader that follows their
 //! format and its compressions; libsystemd would be a C library below every verb for the sake of this one.
@@ -19,7 +19,7 @@ const MOST_LINES: &str = "8000";
 pub fn journal() -> Entry {
     let output = std::process::Command::new("journalctl")
         .args(["--no-pager", "--quiet", "--output=short-iso-precise", "--since", SINCE, "--lines", MOST_LINES])
-        .args(["--unit=quorate-*", "--unit=systemd-networkd.service"])
+        .args(["--unit=quorate-*", "--unit=systemd-networkd.service", "--unit=NetworkManager.service"])
         .stdin(Stdio::null())
         .output();
     match output {

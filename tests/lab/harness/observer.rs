@@ -15,6 +15,7 @@ use nix::sys::socket::{
 };
 use nix::sys::time::TimeSpec;
 use nix::time::{ClockId, clock_gettime};
+use std::collections::BTreeSet;
 use std::io::IoSliceMut;
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -111,6 +112,15 @@ impl Observer {
         // From the announcement on: an answer that the dead master had sent already says nothing of its successor.
         let answered = self.answered_since(announced)?;
         Some(Failover { announced: announced.since(killed), answered: announced.since(killed) + answered, by })
+    }
+
+    /// The hardware addresses that announced the VIP after `moment`.
+    pub fn announcers_since(&self, moment: Stamp) -> BTreeSet<[u8; 6]> {
+        let of = |sighting: &Sighting| match sighting {
+            Sighting::Announced { at, by } if *at > moment => Some(*by),
+            _ => None,
+        };
+        self.seen().iter().filter_map(of).collect()
     }
 
     fn seen(&self) -> std::sync::MutexGuard<'_, Vec<Sighting>> {

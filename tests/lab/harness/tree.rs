@@ -12,8 +12,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What a master consists of, without quorate. etcd is pinned to Debian testing: the one of Debian 13 has known
-/// membership bugs. jq and the like are absent on purpose: an immutable image is this small.
-const PACKAGES: &str = "systemd,systemd-sysv,dbus,iproute2,nftables,procps,etcd-server,etcd-client";
+/// membership bugs. jq and the like are absent on purpose: an immutable image is this small. NetworkManager sleeps on
+/// every master but the one that a scenario boots with it.
+const PACKAGES: &str = "systemd,systemd-sysv,dbus,iproute2,nftables,procps,etcd-server,etcd-client,network-manager";
 
 /// Debian 13, and testing for etcd alone. A mirror may lag behind the validity of testing's release file; its
 /// signature is checked all the same.
@@ -37,6 +38,7 @@ END"#;
 /// two masters the same machine or the build host.
 const FINISH: &str = r#"set -e
 chroot "$1" systemctl -q enable systemd-networkd.service
+chroot "$1" systemctl -q disable NetworkManager.service NetworkManager-wait-online.service NetworkManager-dispatcher.service
 chroot "$1" systemctl -q mask apt-daily.timer apt-daily-upgrade.timer systemd-timesyncd.service
 rm -f "$1"/etc/hostname "$1"/etc/resolv.conf
 : >"$1"/etc/machine-id"#;

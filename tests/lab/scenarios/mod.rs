@@ -34,6 +34,7 @@ pub const SCENARIOS: &[Named<Lab>] = scenarios![
     converge::a_reinstalled_master_rejoins_with_the_manifest_in_force,
     vip::a_killed_vrrp_daemon_leaves_no_second_vip_and_comes_back,
     vip::networkd_restarting_and_reconfiguring_the_link_keeps_the_vip,
+    vip::network_manager_leaves_the_vip_alone_and_what_it_takes_comes_back_or_moves,
     sources::masters_get_their_manifest_on_volumes_and_converge,
     sources::masters_get_their_manifest_as_system_credentials_and_converge,
     sources::masters_get_their_manifest_over_https_and_converge,
