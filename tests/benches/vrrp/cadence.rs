@@ -9,6 +9,9 @@ use std::time::Duration;
 /// what a Backup would act upon (three intervals), far above what a busy machine adds.
 const TOLERANCE: Duration = Duration::from_millis(10);
 
+/// For how long the machine may stand still while advertisements are watched: half of the tolerance.
+pub const STALL: Duration = Duration::from_millis(5);
+
 /// What was seen of the advertisements of some virtual routers.
 #[derive(Debug, Clone, Copy)]
 pub struct Cadence {

@@ -18,6 +18,8 @@ const PRIORITIES: [u8; 2] = [254, 253];
 /// How long both are watched after the takeover, and again after a frozen one has thawed.
 const AFTERMATH: Duration = Duration::from_millis(200);
 
+/// For how long the machine may stand still in a failover that counts: half of what a successor may add to silence.
+pub const STALL: Duration = Duration::from_millis(1);
 /// How long the prober asks before the fault: every asker is known to the hosts by then.
 const PRELUDE: Duration = Duration::from_millis(100);
 
@@ -97,7 +99,7 @@ pub fn measure(kind: Kind, fault: Fault, interval_cs: u32) -> Result<Failover, S
     let observer = Observer::start(&lab);
     let [old, new] = settle(kind, &lab, &observer, &router)?;
     let _prober = Prober::start(&lab, router.vip());
-    let _peace = quiet::watch();
+    let watch = quiet::watch();
     sleep(PRELUDE + random_part_of(interval));
 
     let fault_at = Moment::now();
@@ -119,6 +121,7 @@ pub fn measure(kind: Kind, fault: Fault, interval_cs: u32) -> Result<Failover, S
         Fault::Kill => sleep_until(fault_at, router.down() + AFTERMATH),
         Fault::Stop | Fault::Gone => {}
     }
+    watch.end(STALL)?;
     let frames = observer.frames().into_iter().filter(|frame| frame.at >= fault_at - interval * 2).collect();
     Ok(Failover { fault: fault_at, frames, vip: router.vip() })
 }

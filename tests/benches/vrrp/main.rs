@@ -10,6 +10,7 @@
 mod wire;
 
 mod cadence;
+mod calm;
 mod failover;
 mod garbage;
 mod load;
@@ -43,6 +44,9 @@ struct Options {
     /// Also rewrite the table of spec/benchmarks.md and the picture spec/failover.svg.
     #[arg(long)]
     publish: bool,
+    /// Measure how long this processor stands still, until killed.
+    #[arg(long, hide = true)]
+    meter: bool,
     /// Passed by cargo.
     #[arg(long, hide = true)]
     bench: bool,
@@ -50,6 +54,9 @@ struct Options {
 
 fn main() -> ExitCode {
     let options = Options::parse();
+    if options.meter {
+        calm::meter();
+    }
     if !world::installed("keepalived") {
         println!("SKIPPED vrrp: 'keepalived' is not installed; 'make prepare' installs it");
         return ExitCode::SUCCESS;
@@ -64,9 +71,11 @@ fn main() -> ExitCode {
         }
     }
     let start = Instant::now();
+    let _meters = calm::Meters::start();
     let results = suite::run(options.runs, &options.only);
     print!("\n{}", report::table(&results.rows));
-    println!("\nmedian / p90 / maximum; {} s; {}", start.elapsed().as_secs(), wire::speaker::scheduling());
+    let (seconds, repeated) = (start.elapsed().as_secs(), results.repeated);
+    println!("\nmedian / p90 / maximum; {seconds} s, {repeated} runs repeated; {}", wire::speaker::scheduling());
     write(Path::new(JSON), &format!("{:#}\n", report::json(&results.rows)));
     if options.publish {
         publish::publish(&results);

@@ -17,7 +17,9 @@ pub fn publish(results: &Results) {
     let (before, rest) = page.split_once(BEGIN).unwrap_or_else(|| panic!("'{PAGE}' has no line '{}'", BEGIN.trim()));
     let (_, after) = rest.split_once(END).unwrap_or_else(|| panic!("'{PAGE}' has no line '{}'", END.trim()));
     let table = report::table(&results.rows);
-    super::write(Path::new(PAGE), &format!("{before}{BEGIN}\n{table}\n{END}{after}"));
+    let again =
+        format!("Repeated, of either daemon, because the machine itself stood still: {} runs.", results.repeated);
+    super::write(Path::new(PAGE), &format!("{before}{BEGIN}\n{table}\n{again}\n\n{END}{after}"));
     if let Some([ours, peer]) = &results.drawn {
         super::write(Path::new(PICTURE), &timeline::draw(ours, peer));
     }

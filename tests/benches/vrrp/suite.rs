@@ -17,8 +17,9 @@ const AFTER_RESIGNATION: Duration = Duration::from_millis(1);
 const AFTER_SILENCE: Duration = Duration::from_millis(2);
 /// How soon the successor must answer after the daemon was killed.
 const AFTER_KILL: Duration = Duration::from_millis(50);
-/// An attempt that fails for the bench's own reasons, such as a daemon that did not start in time, is repeated this often.
-const ATTEMPTS: usize = 3;
+/// A run that fails for the bench's own reasons, a daemon that did not start in time or a machine that stood still, is
+/// repeated, so often in all.
+const ATTEMPTS: usize = 10;
 /// Repeats of the load cell: it watches thousands of advertisements for a quarter of a minute each time.
 const LOAD_RUNS: usize = 1;
 /// Garbage must not move an advertisement by more than a twentieth of the interval of 100 ms.
@@ -41,6 +42,8 @@ struct Cell {
 #[derive(Debug, Default)]
 pub struct Results {
     pub rows: Vec<Row>,
+    /// Runs that did not count and were repeated.
+    pub repeated: usize,
     /// The failovers to draw: ours and keepalived's.
     pub drawn: Option<[Failover; 2]>,
 }
@@ -84,28 +87,29 @@ impl Cell {
 pub fn run(runs: usize, only: &str) -> Results {
     let mut results = Results::default();
     for cell in CELLS.into_iter().filter(|cell| cell.name().contains(only)) {
-        let [ours, peer] =
-            alternate(&cell.name(), runs, cell.lanes(), |kind| failover::measure(kind, cell.fault, cell.interval_cs));
+        let [ours, peer] = alternate(&mut results.repeated, &cell.name(), runs, cell.lanes(), |kind| {
+            failover::measure(kind, cell.fault, cell.interval_cs)
+        });
         results.rows.extend(rows(cell, &ours, &peer));
         if (cell.fault, cell.interval_cs) == DRAWN {
             results.drawn = typical(&ours.done).zip(typical(&peer.done)).map(|(ours, peer)| [ours, peer]);
         }
     }
     if garbage::NAME.contains(only) {
-        let [ours, peer] = alternate(garbage::NAME, runs, 1, garbage::measure);
+        let [ours, peer] = alternate(&mut results.repeated, garbage::NAME, runs, 1, garbage::measure);
         results.rows.extend(garbage_rows(&ours, &peer));
     }
     if removed::NAME.contains(only) {
-        let [ours, peer] = alternate(removed::NAME, runs, 4, removed::measure);
+        let [ours, peer] = alternate(&mut results.repeated, removed::NAME, runs, 4, removed::measure);
         let limit = Limit { value: AFTER_REMOVAL_MS, judged: Judged::Maximum, peer: AgainstPeer::NoWorse };
         results.rows.push(row(removed::NAME, "ms", &ours, &peer, Some(limit), |ms| Some(*ms)));
     }
     if reload::NAME.contains(only) {
-        let [ours, peer] = alternate(reload::NAME, RELOAD_RUNS, 4, reload::measure);
+        let [ours, peer] = alternate(&mut results.repeated, reload::NAME, RELOAD_RUNS, 4, reload::measure);
         results.rows.extend(reload_rows(&ours, &peer));
     }
     if load::NAME.contains(only) {
-        let [ours, peer] = alternate(load::NAME, LOAD_RUNS, 1, load::measure);
+        let [ours, peer] = alternate(&mut results.repeated, load::NAME, LOAD_RUNS, 1, load::measure);
         results.rows.extend(load_rows(&ours, &peer));
     }
     results
@@ -116,10 +120,12 @@ pub fn run(runs: usize, only: &str) -> Results {
 struct Sample<T> {
     done: Vec<T>,
     failed: usize,
+    repeated: usize,
 }
 
 /// Measures both daemons in turns, `runs` times each, in `lanes` at a time.
 fn alternate<T: Send>(
+    repeated: &mut usize,
     name: &str,
     runs: usize,
     lanes: usize,
@@ -127,7 +133,7 @@ fn alternate<T: Send>(
 ) -> [Sample<T>; 2] {
     let start = Instant::now();
     let turns = Mutex::new((0..runs).flat_map(|_| KINDS));
-    let samples = Mutex::new([(); 2].map(|()| Sample { done: Vec::new(), failed: 0 }));
+    let samples = Mutex::new([(); 2].map(|()| Sample { done: Vec::new(), failed: 0, repeated: 0 }));
     thread::scope(|scope| {
         for _ in 0..lanes {
             scope.spawn(|| {
@@ -135,14 +141,17 @@ fn alternate<T: Send>(
                     // A statement of its own, so that the turns are free again while this one is taken.
                     let turn = turns.lock().unwrap().next();
                     let Some(kind) = turn else { break };
+                    let mut repeated = 0;
                     let result = (0..ATTEMPTS).find_map(|_| match measure(kind) {
                         Ok(value) => Some(value),
                         Err(why) => {
                             eprintln!("{name}, {kind}: {why}");
+                            repeated += 1;
                             None
                         }
                     });
                     let sample = &mut samples.lock().unwrap()[usize::from(kind == Kind::Keepalived)];
+                    sample.repeated += repeated;
                     match result {
                         Some(value) => sample.done.push(value),
                         None => sample.failed += 1,
@@ -151,8 +160,11 @@ fn alternate<T: Send>(
             });
         }
     });
-    eprintln!("{name}: {runs} runs each in {:.0} s", start.elapsed().as_secs_f64());
-    samples.into_inner().unwrap()
+    let samples = samples.into_inner().unwrap();
+    let again: usize = samples.iter().map(|sample| sample.repeated).sum();
+    eprintln!("{name}: {runs} runs each in {:.0} s, {again} repeated", start.elapsed().as_secs_f64());
+    *repeated += again;
+    samples
 }
 
 /// The figures of a fault: the one that is judged, then what a client sees.
