@@ -1,7 +1,7 @@
 //! Wall-clock moments, because that is the clock in which the kernel stamps frames. Only differences are ever used.
 
 use nix::time::{ClockId, clock_gettime};
-use std::ops::Sub;
+use std::ops::{Add, Sub};
 use std::time::Duration;
 
 /// A moment in nanoseconds of the wall clock.
@@ -27,5 +27,13 @@ impl Sub<Duration> for Moment {
 
     fn sub(self, span: Duration) -> Moment {
         Moment(self.0 - i64::try_from(span.as_nanos()).unwrap())
+    }
+}
+
+impl Add<Duration> for Moment {
+    type Output = Moment;
+
+    fn add(self, span: Duration) -> Moment {
+        Moment(self.0 + i64::try_from(span.as_nanos()).unwrap())
     }
 }

@@ -1,5 +1,6 @@
 //! How regularly advertisements come, and from how many hosts.
 
+use super::calm;
 use super::failover::{NEW, OLD};
 use crate::wire::{Frame, Heard};
 use std::collections::BTreeMap;
@@ -9,9 +10,6 @@ use std::time::Duration;
 /// what a Backup would act upon (three intervals), far above what a busy machine adds.
 const TOLERANCE: Duration = Duration::from_millis(10);
 
-/// For how long the machine may stand still while advertisements are watched: half of the tolerance.
-pub const STALL: Duration = Duration::from_millis(5);
-
 /// What was seen of the advertisements of some virtual routers.
 #[derive(Debug, Clone, Copy)]
 pub struct Cadence {
@@ -19,8 +17,10 @@ pub struct Cadence {
     pub routers: usize,
     /// How often the advertising host of a router changed.
     pub transitions: f64,
-    /// Advertisements later than the tolerance.
+    /// Advertisements later than the tolerance, after what the machine itself stood still meanwhile.
     pub late: f64,
+    /// All that are later than the tolerance.
+    pub late_by_the_clock: f64,
     /// The longest gap between two advertisements of a router.
     pub gap_ms: f64,
 }
@@ -30,7 +30,7 @@ impl Cadence {
     pub fn of(frames: &[Frame], interval: Duration) -> Self {
         let allowed = (interval + TOLERANCE).as_secs_f64() * 1e3;
         let mut last = BTreeMap::new();
-        let mut cadence = Self { routers: 0, transitions: 0.0, late: 0.0, gap_ms: 0.0 };
+        let mut cadence = Self { routers: 0, transitions: 0.0, late: 0.0, late_by_the_clock: 0.0, gap_ms: 0.0 };
         for frame in frames.iter().filter(|frame| [OLD, NEW].contains(&frame.host)) {
             let Heard::Advert(advert) = frame.heard else { continue };
             if advert.priority == 0 {
@@ -39,7 +39,10 @@ impl Cadence {
             let Some((host, at)) = last.insert(advert.vrid, (frame.host, frame.at)) else { continue };
             let gap = frame.at.ms_since(at);
             cadence.transitions += f64::from(u8::from(host != frame.host));
-            cadence.late += f64::from(u8::from(gap > allowed));
+            if gap > allowed {
+                cadence.late_by_the_clock += 1.0;
+                cadence.late += f64::from(u8::from(gap - calm::stood_still_ms(at, frame.at) > allowed));
+            }
             cadence.gap_ms = cadence.gap_ms.max(gap);
         }
         Self { routers: last.len(), ..cadence }

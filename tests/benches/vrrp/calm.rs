@@ -1,15 +1,15 @@
 //! Whether the machine itself stood still while something was measured.
 //!
-//! A virtual machine has its processors when its host can spare them. Three milliseconds without one are added to whatever is measured just then,
+//! A virtual machine has its processors when its host can spare them. Three milliseconds without one are added to whatever is due just then,
 //! of either daemon. So a program on each processor, ahead of both daemons, sleeps for a millisecond again and again and says
-//! when it slept too long: what fell into such a moment is measured again.
+//! when it slept too long.
 
-use crate::wire::speaker;
+use crate::wire::{Moment, speaker};
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The option that makes this program one of them.
 pub const METER: &str = "--meter";
@@ -18,11 +18,8 @@ const FIFO_PRIORITY: u8 = 60;
 const SLEEP: Duration = Duration::from_millis(1);
 /// Shorter ones are not spoken of.
 const SHORTEST: Duration = Duration::from_micros(500);
-/// For what a meter says to arrive here.
-const ARRIVAL: Duration = Duration::from_millis(20);
-
-/// When each one ended, and how long it was.
-static STALLS: Mutex<Vec<(Instant, Duration)>> = Mutex::new(Vec::new());
+/// From and until when.
+static STALLS: Mutex<Vec<[Moment; 2]>> = Mutex::new(Vec::new());
 
 /// The meters, one on each processor, for as long as this lives. None where real-time scheduling is refused: they would
 /// only measure how busy the machine is.
@@ -53,8 +50,9 @@ fn start(ahead: &[String], processor: usize) -> Child {
     let said = BufReader::new(meter.stdout.take().unwrap());
     thread::spawn(move || {
         for line in said.lines().map_while(Result::ok) {
-            let stall = Duration::from_micros(line.parse().unwrap());
-            STALLS.lock().unwrap_or_else(PoisonError::into_inner).push((Instant::now(), stall));
+            let mut ends = line.split(' ').map(|ns| Moment(ns.parse().unwrap()));
+            let stall = [ends.next().unwrap(), ends.next().unwrap()];
+            STALLS.lock().unwrap_or_else(PoisonError::into_inner).push(stall);
         }
     });
     meter
@@ -63,22 +61,19 @@ fn start(ahead: &[String], processor: usize) -> Child {
 /// What a meter does until it is killed.
 pub fn meter() -> ! {
     loop {
-        let begin = Instant::now();
+        let due = Moment::now() + SLEEP;
         thread::sleep(SLEEP);
-        let over = begin.elapsed().saturating_sub(SLEEP);
-        if over > SHORTEST {
-            println!("{}", over.as_micros());
+        let woken = Moment::now();
+        if woken > due + SHORTEST {
+            println!("{} {}", due.0, woken.0);
         }
     }
 }
 
-/// Fails when the machine stood still for longer than `most` since `begun`.
-pub fn since(begun: Instant, most: Duration) -> Result<(), String> {
-    thread::sleep(ARRIVAL);
+/// For how many milliseconds the machine stood still at a time, at most, between two moments. What it says of the last hundredth of
+/// a second may still be on its way.
+pub fn stood_still_ms(from: Moment, to: Moment) -> f64 {
     let stalls = STALLS.lock().unwrap_or_else(PoisonError::into_inner);
-    let longest = stalls.iter().filter(|(ended, _)| *ended >= begun).map(|(_, stall)| *stall).max();
-    match longest {
-        Some(stall) if stall > most => Err(format!("measured again: the machine stood still for {stall:.1?}")),
-        _ => Ok(()),
-    }
+    let overlapping = stalls.iter().filter(|[begin, end]| *begin < to && *end > from);
+    overlapping.map(|[begin, end]| end.ms_since(*begin)).fold(0.0, f64::max)
 }

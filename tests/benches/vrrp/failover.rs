@@ -1,5 +1,6 @@
 //! One failover: two speakers, one fault, and what the switch saw of it.
 
+use super::calm;
 use super::quiet::{self, QuietLab};
 use crate::wire::prober::{ASKERS, PERIOD};
 use crate::wire::{Form, Frame, Heard, Kind, Lab, Moment, Observer, Prober, Router, Speaker, Version};
@@ -18,10 +19,14 @@ const PRIORITIES: [u8; 2] = [254, 253];
 /// How long both are watched after the takeover, and again after a frozen one has thawed.
 const AFTERMATH: Duration = Duration::from_millis(200);
 
-/// For how long the machine may stand still in a failover that counts: half of what a successor may add to silence.
-pub const STALL: Duration = Duration::from_millis(1);
 /// How long the prober asks before the fault: every asker is known to the hosts by then.
 const PRELUDE: Duration = Duration::from_millis(100);
+
+/// For how long the machine may stand still at a moment that matters: half of what a successor may add to silence.
+const STALL_MS: f64 = 1.0;
+/// How long it may take to hear an advertisement, and to announce the address once the timer has ended.
+const STARTING: Duration = Duration::from_millis(5);
+const ENDING: Duration = Duration::from_millis(10);
 
 /// What happens to the Active.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -99,7 +104,7 @@ pub fn measure(kind: Kind, fault: Fault, interval_cs: u32) -> Result<Failover, S
     let observer = Observer::start(&lab);
     let [old, new] = settle(kind, &lab, &observer, &router)?;
     let _prober = Prober::start(&lab, router.vip());
-    let watch = quiet::watch();
+    let _peace = quiet::watch();
     sleep(PRELUDE + random_part_of(interval));
 
     let fault_at = Moment::now();
@@ -121,12 +126,26 @@ pub fn measure(kind: Kind, fault: Fault, interval_cs: u32) -> Result<Failover, S
         Fault::Kill => sleep_until(fault_at, router.down() + AFTERMATH),
         Fault::Stop | Fault::Gone => {}
     }
-    watch.end(STALL)?;
     let frames = observer.frames().into_iter().filter(|frame| frame.at >= fault_at - interval * 2).collect();
-    Ok(Failover { fault: fault_at, frames, vip: router.vip() })
+    let failover = Failover { fault: fault_at, frames, vip: router.vip() };
+    failover.check_the_machine()?;
+    Ok(failover)
 }
 
 impl Failover {
+    /// Fails when the machine stood still at a moment that matters: when the successor's timer was started, which the last
+    /// advertisement does, or when it ended.
+    fn check_the_machine(&self) -> Result<(), String> {
+        let Some([last, announced]) = self.silence() else { return Ok(()) };
+        let moments = [(last, last + STARTING), (announced - ENDING, announced)];
+        let stall = moments.into_iter().map(|(from, to)| calm::stood_still_ms(from, to)).fold(0.0, f64::max);
+        if stall > STALL_MS {
+            Err(format!("measured again: the machine stood still for {stall:.1} ms"))
+        } else {
+            Ok(())
+        }
+    }
+
     /// Milliseconds from the fault to the successor's first announcement of the address.
     pub fn announced_ms(&self) -> Option<f64> {
         self.first(|frame| frame.host == NEW && frame.heard == Heard::Announcement(self.vip))
@@ -140,11 +159,15 @@ impl Failover {
     /// Milliseconds from the old Active's last advertisement before the takeover to the successor's first announcement:
     /// what the protocol calls the master-down interval, free of where in the interval the fault fell.
     pub fn silence_ms(&self) -> Option<f64> {
+        self.silence().map(|[last, announced]| announced.ms_since(last))
+    }
+
+    fn silence(&self) -> Option<[Moment; 2]> {
         let announced =
             self.frames.iter().find(|frame| frame.host == NEW && frame.heard == Heard::Announcement(self.vip))?;
         let before =
             |frame: &&Frame| frame.at < announced.at && frame.host == OLD && matches!(frame.heard, Heard::Advert(_));
-        self.frames.iter().rfind(before).map(|last| announced.at.ms_since(last.at))
+        self.frames.iter().rfind(before).map(|last| [last.at, announced.at])
     }
 
     /// The same up to the successor's first advertisement: the election alone, before the kernel is asked for the address.

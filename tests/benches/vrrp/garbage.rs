@@ -1,8 +1,8 @@
 //! A stream of advertisements with a wrong checksum for the same virtual router, from a host that takes no part: nothing may follow.
 
-use super::cadence::{self, Cadence};
+use super::cadence::Cadence;
 use super::failover;
-use super::quiet::{self, QuietLab};
+use super::quiet::QuietLab;
 use crate::wire::{Kind, Observer, prober};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -22,7 +22,6 @@ pub fn measure(kind: Kind) -> Result<Cadence, String> {
     let (router, lab) = (failover::router(INTERVAL_CS), QuietLab::new(2));
     let observer = Observer::start(&lab);
     let _speakers = failover::settle(kind, &lab, &observer, &router)?;
-    let watch = quiet::watch();
     observer.clear();
     let (socket, mac) = lab.switch.within(prober::open);
     let garbage = advertisement(mac, router.vrid);
@@ -32,7 +31,6 @@ pub fn measure(kind: Kind) -> Result<Cadence, String> {
         sleep(PERIOD);
     }
     sleep(Duration::from_secs(1));
-    watch.end(cadence::STALL)?;
     Ok(Cadence::of(&observer.frames(), router.interval()))
 }
 

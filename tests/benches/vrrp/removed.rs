@@ -20,12 +20,11 @@ pub fn measure(kind: Kind) -> Result<f64, String> {
     let observer = Observer::start(&lab);
     let speakers = failover::settle(kind, &lab, &observer, &router)?;
     sleep(SETTLE);
-    let watch = quiet::watch();
+    let _peace = quiet::watch();
     let removed = lab.hosts[OLD].remove(router.vip());
     let announced = |frame: &crate::wire::Frame| frame.heard == Heard::Announcement(router.vip());
-    let announced = observer.wait(removed, PATIENCE, announced);
-    watch.end(failover::STALL)?;
-    announced
+    observer
+        .wait(removed, PATIENCE, announced)
         .map(|frame| frame.at.ms_since(removed))
         .ok_or_else(|| format!("nobody announces it again:\n{}", speakers[OLD].log()))
 }

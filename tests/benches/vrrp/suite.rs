@@ -215,6 +215,7 @@ fn load_rows(ours: &Sample<load::Load>, peer: &Sample<load::Load>) -> Vec<Row> {
         row("CPU of the Backup", "% of a core", None, |load| load.backup_cpu),
         row("resident memory", "MB", limit(8.0, AgainstPeer::Whatever), |load| load.resident_mb),
         row("late advertisements", "", limit(0.0, AgainstPeer::Whatever), |load| load.cadence.late),
+        row("late by the clock", "", None, |load| load.cadence.late_by_the_clock),
         row("longest gap between two", "ms", None, |load| load.cadence.gap_ms),
     ]
 }
@@ -245,6 +246,7 @@ fn reload_rows(ours: &Sample<Cadence>, peer: &Sample<Cadence>) -> Vec<Row> {
     vec![
         row("transitions", "", none, |cadence| cadence.transitions),
         row("late advertisements", "", none, |cadence| cadence.late),
+        row("late by the clock", "", None, |cadence| cadence.late_by_the_clock),
         row("longest gap between two", "ms", None, |cadence| cadence.gap_ms),
     ]
 }
