@@ -6,6 +6,7 @@
 use crate::harness::{must, network, wait};
 use crate::serial::Shell;
 use anyhow::{Context as _, ensure};
+use base64ct::{Base64, Encoding as _};
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::Ipv4Addr;
@@ -165,7 +166,7 @@ impl Machine {
         for (number, credential) in self.credentials.iter().enumerate() {
             // Through a file: a key does not belong on a command line.
             let file = self.directory.join(format!("credential-{number}"));
-            let value = base64(&credential.value);
+            let value = Base64::encode_string(&credential.value);
             fs::write(&file, format!("io.systemd.credential.binary:{}={value}", credential.name))?;
             qemu.args(["-smbios", &format!("type=11,path={}", file.display())]);
         }
@@ -301,19 +302,4 @@ fn network_file(number: u8) -> String {
         "[Match]\nMACAddress=52:54:00:00:00:{number:02x}\n[Network]\nAddress={}/24\nLinkLocalAddressing=no\nIPv6AcceptRA=no\nKeepConfiguration=yes\n",
         address(number)
     )
-}
-
-/// RFC 4648 §4.
-pub fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::new();
-    for group in bytes.chunks(3) {
-        let byte = |at: usize| u32::from(group.get(at).copied().unwrap_or(0));
-        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for at in 0..4 {
-            let digit = usize::try_from(bits >> (18 - 6 * at) & 0x3f).unwrap_or_default();
-            text.push(if at <= group.len() { char::from(DIGITS[digit]) } else { '=' });
-        }
-    }
-    text
 }
