@@ -94,15 +94,20 @@ pub fn read(manifest: &Path) -> Result<Option<(Vec<u8>, String)>, PairError> {
 /// # Errors
 /// When somebody does not stop writing.
 pub fn settle(path: &Path) -> Result<(), PairError> {
+    if lies_still(|| age(path), thread::sleep) { Ok(()) } else { Err(PairError::BeingWritten(path.to_owned())) }
+}
+
+/// Whether a file comes to lie still, by how old its content is each time one looks.
+fn lies_still(age: impl Fn() -> Option<Duration>, mut pause: impl FnMut(Duration)) -> bool {
     let mut waited = Duration::ZERO;
-    while let Some(rest) = age(path).and_then(|age| STILL.checked_sub(age)).filter(|rest| !rest.is_zero()) {
+    while let Some(rest) = age().and_then(|age| STILL.checked_sub(age)).filter(|rest| !rest.is_zero()) {
         if waited >= PATIENCE {
-            return Err(PairError::BeingWritten(path.to_owned()));
+            return false;
         }
-        thread::sleep(rest);
+        pause(rest);
         waited += rest;
     }
-    Ok(())
+    true
 }
 
 /// Waits for the signature of a manifest that was written just now: who writes both writes one of them first.
@@ -187,6 +192,7 @@ fn odd_kind(metadata: &Metadata) -> Option<&'static str> {
 #[allow(clippy::unwrap_used, clippy::disallowed_methods)]
 mod tests {
     use super::*;
+    use std::cell::Cell;
     use std::fs;
 
     /// A directory with a manifest and its signature.
@@ -213,37 +219,39 @@ mod tests {
         assert!(read(&place.path().join("no/such/directory/manifest.yaml")).unwrap().is_none());
     }
 
-    /// Writes `path` in `pieces`, one after the other; the signature lies there already, as for a replaced drop.
-    fn write_slowly(path: std::path::PathBuf, pieces: u32) -> thread::JoinHandle<()> {
-        thread::spawn(move || {
-            let mut file = File::create(path).unwrap();
-            for _ in 0..pieces {
-                std::io::Write::write_all(&mut file, b"piece\n").unwrap();
-                thread::sleep(STILL / 5);
-            }
-        })
+    /// Looks at a file that has these ages, one after the other, and then the last one for good: the verdict, and the pauses.
+    fn look(ages_ms: &[u64]) -> (bool, Vec<u128>) {
+        let (looks, mut pauses) = (Cell::new(0), Vec::new());
+        let age = || {
+            let at = looks.replace(looks.get() + 1).min(ages_ms.len() - 1);
+            Some(Duration::from_millis(ages_ms[at]))
+        };
+        let verdict = lies_still(age, |rest| pauses.push(rest.as_millis()));
+        (verdict, pauses)
     }
 
     #[test]
-    fn a_slow_writer_is_waited_for_and_never_read_by_half() {
-        let place = drop_directory();
-        let path = place.path().join("manifest.yaml");
-        let writer = write_slowly(path.clone(), 25);
-        while fs::read(&path).unwrap() == b"manifest" {
-            thread::sleep(Duration::from_millis(1));
-        }
-        let (bytes, _) = read(&path).unwrap().unwrap();
-        writer.join().unwrap();
-        assert_eq!(bytes, b"piece\n".repeat(25));
+    fn a_slow_writer_is_waited_for_until_the_file_lies_still() {
+        assert_eq!(look(&[100]), (true, vec![]));
+        assert_eq!(look(&[0, 20, 70, 100]), (true, vec![100, 80, 30]));
+        assert_eq!(look(&[0, 5000]), (true, vec![100]));
+        assert!(lies_still(|| None, |_| unreachable!()), "what is not there, or is from the future, is not waited for");
     }
 
     #[test]
     fn a_writer_who_does_not_come_to_an_end_is_not_waited_for() {
+        let (verdict, pauses) = look(&[20]);
+        assert!(!verdict);
+        assert_eq!(pauses.iter().sum::<u128>(), PATIENCE.as_millis());
+    }
+
+    #[test]
+    fn a_file_that_was_written_just_now_is_read_when_it_has_come_to_rest() {
         let place = drop_directory();
-        let writer = write_slowly(place.path().join("manifest.yaml"), 200);
-        assert_eq!(outcome(&place), "'DROP/manifest.yaml' is being written; it is read again at the next run");
-        drop(place);
-        writer.join().unwrap();
+        let path = place.path().join("manifest.yaml");
+        fs::write(&path, "later").unwrap();
+        assert_eq!(read(&path).unwrap().unwrap().0, b"later");
+        assert!(age(&path).unwrap() >= STILL);
     }
 
     #[test]
