@@ -218,7 +218,7 @@ fn fault_15_a_member_removed_by_hand_puts_its_data_aside_and_rejoins() {
             let view = hosts[0].observe().await.view.unwrap();
             let id = view.members.iter().find(|listed| listed.name == "m3").unwrap().id;
             sleep(Duration::from_secs(5)).await;
-            client(&world, 1).await.member_remove(id).await.unwrap();
+            writer::remove(&world, 1, id).await;
             sleep(Duration::from_secs(2)).await;
             converge(&mut hosts).await;
             assert_one_cluster(&mut hosts).await;

@@ -200,7 +200,7 @@ fn fault_15_a_master_removed_while_away_that_hangs_on_its_data_rejoins() {
         let removed = member_id(&hosts[2]);
         hosts[2].crash();
         sleep(Duration::from_secs(1)).await;
-        writer::client(&world, 1).await.member_remove(removed).await.unwrap();
+        writer::remove(&world, 1, removed).await;
         hosts[0].kill_etcd();
         hosts[1].kill_etcd();
         let ended = hosts[2].reconcile(WHILE).await;

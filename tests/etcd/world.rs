@@ -10,6 +10,7 @@ use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 /// The newest packaged etcd; the one that the demo uses.
 pub const NEWEST: &str = "forky";
@@ -27,6 +28,9 @@ pub fn etcd(suite: &str) -> Result<PathBuf, String> {
     }
 }
 
+/// The longest scenario takes two minutes on a busy machine. One that waits for what never comes has to end as well.
+const LIFETIME: Duration = Duration::from_secs(900);
+
 /// Runs `test` in a network namespace of this thread's own, with the etcd of `suite`. Prints SKIPPED and why when
 /// that cannot be had.
 pub fn with_etcd<F: Future<Output = ()>>(suite: &str, test: impl FnOnce(World) -> F + Send) {
@@ -40,7 +44,8 @@ pub fn with_etcd<F: Future<Output = ()>>(suite: &str, test: impl FnOnce(World) -
         }
         assert!(Command::new("ip").args(["link", "set", "lo", "up"]).status().unwrap().success());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(test(World::new(binary)));
+        let ended = runtime.block_on(async { tokio::time::timeout(LIFETIME, test(World::new(binary))).await });
+        assert!(ended.is_ok(), "the scenario has not ended within {LIFETIME:?}");
     };
     // A scenario is one future, large without optimisation.
     std::thread::scope(|scope| {

@@ -1,5 +1,6 @@
 //! A client that writes all the time and keeps account of what was acknowledged.
 
+use crate::host::PATIENCE;
 use crate::world::{World, address, name};
 use etcd_client::{Certificate, Client, ConnectOptions, GetOptions, Identity, TlsOptions};
 use std::cell::RefCell;
@@ -13,6 +14,9 @@ use tokio::time::{Instant, sleep, timeout};
 /// For one write; then the next endpoint gets its turn.
 const ATTEMPT: Duration = Duration::from_millis(400);
 
+/// For any other request. etcd itself waits for ever for a change that was lost when its leader changed.
+const ANSWER: Duration = Duration::from_secs(20);
+
 /// A client of one master's member, with a certificate of the cluster CA.
 pub async fn client(world: &World, master: u8) -> Client {
     let material = world.place.path().join("writer");
@@ -23,7 +27,22 @@ pub async fn client(world: &World, master: u8) -> Client {
         .identity(Identity::from_pem(read("node.crt"), read("node.key")))
         .domain_name(name(master).as_str());
     let url = format!("https://{}:2379", address(master));
-    Client::connect([url], Some(ConnectOptions::new().with_tls(tls))).await.unwrap()
+    Client::connect([url], Some(ConnectOptions::new().with_tls(tls).with_timeout(ANSWER))).await.unwrap()
+}
+
+/// Removes a member by hand, however often that has to be said.
+pub async fn remove(world: &World, master: u8, member: u64) {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let mut etcd = client(world, master).await;
+        let asked = etcd.member_remove(member).await;
+        let listed = etcd.member_list().await;
+        if listed.is_ok_and(|list| list.members().iter().all(|listed| listed.id() != member)) {
+            return;
+        }
+        assert!(Instant::now() < until, "member {member:x} is still there: {asked:?}");
+        sleep(Duration::from_millis(500)).await;
+    }
 }
 
 /// Writes in the background of `during`, then reads back every acknowledged write. `masters` are those that write and
