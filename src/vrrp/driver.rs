@@ -96,7 +96,7 @@ pub fn run(config_path: &Path, state_path: &Path) -> Result<(), DriverError> {
     [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP].into_iter().for_each(|signal| mask.add(signal));
     mask.thread_block().map_err(kernel("block signals"))?;
     let (notes, note_queue, lost) = Notes::new();
-    if let Err(error) = socket::lock_memory() {
+    if let Err(error) = socket::lock_memory().and_then(|()| socket::lock_program()) {
         notes.tell(Note::Warning(format!("memory is not locked, advertisements may be late on a busy disk: {error}")));
     }
     // Opened here: a daemon that cannot change addresses must not be elected.

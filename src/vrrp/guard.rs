@@ -49,7 +49,8 @@ pub fn wait_for_the_end() -> io::Result<()> {
     let mut mask = SigSet::empty();
     [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP].into_iter().for_each(|signal| mask.add(signal));
     mask.thread_block()?;
-    // Without it a page fault makes the release late, which the unit's last step makes up for.
+    // The daemon holds the program's pages for both. Without it a page fault makes the release late, which the unit's last step makes
+    // up for.
     let _ = socket::lock_memory();
     // Nobody writes: the first thing read is the end.
     io::stdin().read_to_end(&mut Vec::new()).map(|_| ())

@@ -16,6 +16,7 @@ use std::ffi::{c_int, c_void};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::size_of;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
@@ -308,8 +309,8 @@ pub fn yield_to_the_loop() -> io::Result<()> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// Keeps every page that is touched in memory: a page fault on a busy disk would make an advertisement late. Pages never
-/// touched stay out (MCL_ONFAULT), since most of the program is never run.
+/// Keeps every page that is touched in memory: a page fault on a busy disk would make an advertisement late. Pages of the stacks
+/// and the heap that are never touched stay out (MCL_ONFAULT): most of what is set aside for them is never used.
 ///
 /// # Errors
 /// Without CAP_IPC_LOCK or a sufficient RLIMIT_MEMLOCK.
@@ -317,6 +318,32 @@ pub fn lock_memory() -> io::Result<()> {
     // SAFETY: mlockall(2) takes flags only.
     let result = unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE | libc::MCL_ONFAULT) };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Brings the whole program and its libraries into memory and keeps them there. Without it the first bad packet or the first
+/// contention, after months, would be judged by code that has to be read from the disk first.
+///
+/// # Errors
+/// As [`lock_memory`], and when the program cannot be read.
+pub fn lock_program() -> io::Result<()> {
+    for mapping in files_in(&std::fs::read_to_string("/proc/self/maps")?) {
+        // SAFETY: mlock(2) reads pages in and pins them, it changes none; a range that is not mapped is an error.
+        let result = unsafe { libc::mlock(mapping.start as *const c_void, mapping.len()) };
+        if result < 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}
+
+/// Where files are mapped, out of `/proc/PID/maps`.
+fn files_in(maps: &str) -> impl Iterator<Item = Range<usize>> {
+    maps.lines().filter_map(|line| {
+        let mut fields = line.split_ascii_whitespace();
+        let (start, end) = fields.next()?.split_once('-')?;
+        let address = |hex| usize::from_str_radix(hex, 16).ok();
+        fields.nth(4)?.starts_with('/').then_some(address(start)?..address(end)?)
+    })
 }
 
 #[cfg(test)]
@@ -338,5 +365,14 @@ mod tests {
         ] {
             assert_eq!(arrived(stamp, wall, now), expected, "{stamp:?}");
         }
+    }
+    #[test]
+    fn what_the_kernel_maps_beside_files_is_left_alone() {
+        let maps = "55d0c0a00000-55d0c0ab4000 r--p 00000000 fe:00 131 /usr/lib/quorate/quorate vrrpd (deleted)\n\
+                    55d0c1000000-55d0c1049000 rw-p 00000000 00:00 0                          [heap]\n\
+                    7f00a0000000-7f00a0021000 rw-p 00000000 00:00 0 \n\
+                    7f00b0000000-7f00b0156000 r-xp 00026000 fe:00 77                         /usr/lib/libc.so.6\n";
+        let files: Vec<_> = files_in(maps).collect();
+        assert_eq!(files, [0x55d0_c0a0_0000..0x55d0_c0ab_4000, 0x7f00_b000_0000..0x7f00_b015_6000]);
     }
 }

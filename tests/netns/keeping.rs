@@ -6,6 +6,7 @@ use crate::witness::Witness;
 use nix::sys::signal::Signal;
 use quorate::vrrp::machine::{Reason, State};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -242,5 +243,35 @@ fn b9_busy_processors_and_disks_cause_no_takeover_and_lateness_is_told() {
         let router = lab.hosts[active].router().unwrap();
         assert_eq!(router.transitions, 2, "{}", lab.hosts[active].log());
         assert!(router.counters.latest_us > 0, "the greatest lateness is counted: {:?}", router.counters);
+    });
+}
+
+#[test]
+fn b9_no_page_of_the_program_has_to_be_read_from_the_disk() {
+    on_wires(|| {
+        let mut lab = Lab::new(1);
+        lab.start(&json!({}));
+        lab.hosts[0].comes_to(State::Active);
+        let maps = std::fs::read_to_string(format!("/proc/{}/smaps", lab.hosts[0].pid())).unwrap();
+        // The name of the mapping stands in its first line, the sizes in lines of their own behind it.
+        let (mut mapped, mut name) = (BTreeMap::<String, [u64; 2]>::new(), "");
+        for line in maps.lines() {
+            let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+            let sizes = mapped.entry(name.to_owned()).or_default();
+            match fields[..] {
+                [_, _, _, _, _, path] => name = path,
+                ["Size:", kilobytes, _] => sizes[0] += kilobytes.parse::<u64>().unwrap(),
+                ["Rss:", kilobytes, _] => sizes[1] += kilobytes.parse::<u64>().unwrap(),
+                [_, _, _, _, _] => name = "",
+                _ => {}
+            }
+        }
+        mapped.retain(|name, _| name.starts_with('/'));
+        assert!(mapped.keys().any(|name| name.ends_with("quorate-vrrpd")), "{maps}");
+        assert!(
+            mapped.values().all(|[size, resident]| size == resident),
+            "size and what is resident, in KiB: {mapped:?}"
+        );
+        assert_eq!(lab.hosts[0].log().matches("memory is not locked").count(), 0);
     });
 }
