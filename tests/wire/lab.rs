@@ -97,14 +97,14 @@ impl Host {
         })
     }
 
-    /// Takes `address` off its link, whoever put it there; returns when that was asked for.
-    pub fn remove(&self, address: IpAddr) -> Moment {
+    /// Takes `address` off its link, whoever put it there; returns when that was asked for, or nothing if it is on none.
+    pub fn remove(&self, address: IpAddr) -> Option<Moment> {
         self.namespace.within(|| {
             netlink(async |handle| {
                 let found = handle.address().get().set_address_filter(address).execute().try_next().await.unwrap();
                 let asked = Moment::now();
-                handle.address().del(found.unwrap()).execute().await.unwrap();
-                asked
+                handle.address().del(found?).execute().await.unwrap();
+                Some(asked)
             })
         })
     }

@@ -148,4 +148,13 @@ impl Speaker {
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
     }
+    /// For how long each of its threads ran and waited for a processor, in nanoseconds, as the scheduler has it.
+    pub fn account(&self) -> String {
+        let tasks = self.pids().into_iter().filter_map(|pid| std::fs::read_dir(format!("/proc/{pid}/task")).ok());
+        let line = |task: std::fs::DirEntry| {
+            let file = |name| std::fs::read_to_string(task.path().join(name)).unwrap_or_default();
+            format!("{}: {}", file("comm").trim(), file("schedstat").trim())
+        };
+        tasks.flatten().flatten().map(line).collect::<Vec<_>>().join("\n")
+    }
 }

@@ -127,15 +127,13 @@ pub fn measure(kind: Kind, fault: Fault, interval_cs: u32) -> Result<Failover, S
         Fault::Stop | Fault::Gone => {}
     }
     let frames = observer.frames().into_iter().filter(|frame| frame.at >= fault_at - interval * 2).collect();
-    let failover = Failover { fault: fault_at, frames, vip: router.vip() };
-    failover.check_the_machine()?;
-    Ok(failover)
+    Ok(Failover { fault: fault_at, frames, vip: router.vip() })
 }
 
 impl Failover {
     /// Fails when the machine stood still at a moment that matters: when the successor's timer was started, which the last
     /// advertisement does, or when it ended.
-    fn check_the_machine(&self) -> Result<(), String> {
+    pub fn check_the_machine(&self) -> Result<(), String> {
         let stall = match self.silence() {
             Some([last, announced]) => {
                 calm::stood_still_ms(last, last + STARTING).max(calm::stood_still_ms(announced - ENDING, announced))

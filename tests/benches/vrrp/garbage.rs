@@ -21,7 +21,7 @@ const SOURCE: [u8; 4] = [10, 77, 0, 3];
 pub fn measure(kind: Kind) -> Result<Cadence, String> {
     let (router, lab) = (failover::router(INTERVAL_CS), QuietLab::new(2));
     let observer = Observer::start(&lab);
-    let _speakers = failover::settle(kind, &lab, &observer, &router)?;
+    let speakers = failover::settle(kind, &lab, &observer, &router)?;
     observer.clear();
     let (socket, mac) = lab.switch.within(prober::open);
     let garbage = advertisement(mac, router.vrid);
@@ -31,7 +31,13 @@ pub fn measure(kind: Kind) -> Result<Cadence, String> {
         sleep(PERIOD);
     }
     sleep(Duration::from_secs(1));
-    Ok(Cadence::of(&observer.frames(), router.interval()))
+    let cadence = Cadence::of(&observer.frames(), router.interval());
+    if kind == Kind::Quorate && cadence.transitions > 0.0 {
+        // This counts; why it happened is worth knowing.
+        let logs: Vec<_> = speakers.iter().map(|speaker| format!("{}\n{}", speaker.log(), speaker.account())).collect();
+        eprintln!("{NAME}: {cadence:?}\n{}", logs.join("\n"));
+    }
+    Ok(cadence)
 }
 
 /// A VRRPv3 advertisement of priority 200 that is right in everything but its checksum.

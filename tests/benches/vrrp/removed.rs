@@ -1,6 +1,6 @@
 //! The address is taken off the Active's link behind the daemon's back: how soon is it announced again, by whomever?
 
-use super::failover::{self, OLD};
+use super::failover::{self, NEW, OLD};
 use super::quiet::{self, QuietLab};
 use crate::wire::{Heard, Kind, Observer};
 use std::thread::sleep;
@@ -21,7 +21,9 @@ pub fn measure(kind: Kind) -> Result<f64, String> {
     let speakers = failover::settle(kind, &lab, &observer, &router)?;
     sleep(SETTLE);
     let _peace = quiet::watch();
-    let removed = lab.hosts[OLD].remove(router.vip());
+    let removed = lab.hosts[OLD].remove(router.vip()).ok_or_else(|| {
+        format!("the Active does not hold it:\n{}\nand the Backup says:\n{}", speakers[OLD].log(), speakers[NEW].log())
+    })?;
     let announced = |frame: &crate::wire::Frame| frame.heard == Heard::Announcement(router.vip());
     observer
         .wait(removed, PATIENCE, announced)
