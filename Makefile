@@ -6,7 +6,6 @@ help:
 	@echo "make demo    three masters converge from one signed manifest, and lose one"
 	@echo "make test    every check: format, lints, unit, network namespace, etcd and lab tests"
 	@echo "make bench   what reconcile and a failover cost, beside keepalived and the protocol's own limit"
-
 	@echo "make image TRUST=allowed_signers   the BareOS disk image, into target/image (VERSION=1 KEYS=target/image/keys)"
 	@echo "make image-test                    boot it in a virtual machine: first boot, drop, update, fallback"
 

@@ -7,7 +7,6 @@ use crate::host::{Ended, Host, PATIENCE};
 use crate::membership::accept;
 use crate::world::{NEWEST, World, address, name, with_etcd};
 use crate::writer::{self, while_writing};
-use etcd_client::MemberAddOptions;
 use nix::sys::signal::Signal;
 use quorate::etcd::cluster::{Listed, Role};
 use quorate::etcd::{Action, EtcdError, peer_url};
@@ -45,9 +44,10 @@ fn fault_06_a_learner_is_not_started_while_a_reachable_master_does_not_list_it()
         while_writing(&world, &[1, 2], async {
             sleep(Duration::from_secs(5)).await;
             // m3 never hears of the addition: it is frozen while the others agree on it, and cut off afterwards.
+            // A leader frozen with the addition in its hands would take it along.
+            writer::lead(&world, 1, &[2, 3]).await;
             hosts[2].signal_etcd(Signal::SIGSTOP);
-            let learner = Some(MemberAddOptions::new().with_is_learner());
-            writer::client(&world, 1).await.member_add([peer_url(address(4))], learner).await.unwrap();
+            writer::add_learner(&world, 1, &peer_url(address(4))).await;
             hosts[2].kill_etcd();
             isolate(&world, &mut hosts[2]);
             hosts[2].start_by_hand(Duration::from_secs(1)).await;

@@ -6,7 +6,7 @@ use crate::host::{Ended, Host, PATIENCE};
 use crate::membership::accept;
 use crate::world::{NEWEST, World, address, name, with_etcd};
 use crate::writer::{self, assert_no_write_is_acknowledged, while_writing};
-use etcd_client::{Client, GetOptions, MemberAddOptions};
+use etcd_client::{Client, GetOptions};
 use futures_util::future::join;
 use quorate::etcd::cluster::PeerSeen;
 use quorate::etcd::genesis::{Held, Marker, marker};
@@ -158,14 +158,7 @@ fn fault_07_an_addition_whose_answer_was_lost_is_adopted() {
         while_writing(&world, &[1, 2, 3], async {
             accept(&world, &mut hosts, &[1, 2, 3, 4, 5], 2);
             // Someone, perhaps an earlier run of m4, has added it; m4 knows nothing of it.
-            loop {
-                let learner = Some(MemberAddOptions::new().with_is_learner());
-                match client(&world, 1).await.member_add(["https://127.0.1.4:2380"], learner).await {
-                    Ok(_) => break,
-                    Err(error) => assert!(error.to_string().contains("unhealthy"), "{error}"),
-                }
-                sleep(Duration::from_millis(500)).await;
-            }
+            writer::add_learner(&world, 1, "https://127.0.1.4:2380").await;
             hosts.truncate(4);
             let ended = hosts[3].reconcile(PATIENCE).await;
             assert!(matches!(ended, Ended::Converged), "{ended:?}");
@@ -181,9 +174,7 @@ fn fault_08_an_orphan_learner_is_removed_and_blocks_nobody() {
         let mut hosts = hosts(&world, &[1, 2, 3]);
         converge(&mut hosts).await;
         while_writing(&world, &[1, 2], async {
-            sleep(Duration::from_secs(5)).await;
-            let learner = Some(MemberAddOptions::new().with_is_learner());
-            client(&world, 1).await.member_add(["https://127.0.1.99:2380"], learner).await.unwrap();
+            writer::add_learner(&world, 1, "https://127.0.1.99:2380").await;
             hosts[2].wipe();
             converge(&mut hosts).await;
             assert_one_cluster(&mut hosts).await;

@@ -2,7 +2,7 @@
 
 use crate::host::PATIENCE;
 use crate::world::{World, address, name};
-use etcd_client::{Certificate, Client, ConnectOptions, GetOptions, Identity, TlsOptions};
+use etcd_client::{Certificate, Client, ConnectOptions, GetOptions, Identity, MemberAddOptions, TlsOptions};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -41,6 +41,39 @@ pub async fn remove(world: &World, master: u8, member: u64) {
             return;
         }
         assert!(Instant::now() < until, "member {member:x} is still there: {asked:?}");
+        sleep(Duration::from_millis(500)).await;
+    }
+}
+
+/// Adds a learner by hand, however often that has to be said.
+pub async fn add_learner(world: &World, master: u8, url: &str) {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let mut etcd = client(world, master).await;
+        let asked = etcd.member_add([url], Some(MemberAddOptions::new().with_is_learner())).await;
+        let listed = etcd.member_list().await;
+        if listed.is_ok_and(|list| list.members().iter().any(|listed| listed.peer_urls() == [url])) {
+            return;
+        }
+        assert!(Instant::now() < until, "{url} is still not a member: {asked:?}");
+        sleep(Duration::from_millis(500)).await;
+    }
+}
+
+/// Makes a master's member the leader, so that a change asked of it needs no election and no other member's word.
+pub async fn lead(world: &World, master: u8, masters: &[u8]) {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let status = client(world, master).await.status().await.unwrap();
+        let member = status.header().unwrap().member_id();
+        if status.leader() == member {
+            return;
+        }
+        for other in masters {
+            // Only the leader does it; all others refuse.
+            let _moved = client(world, *other).await.move_leader(member).await;
+        }
+        assert!(Instant::now() < until, "m{master} does not become the leader");
         sleep(Duration::from_millis(500)).await;
     }
 }
