@@ -1,6 +1,6 @@
 //! The versions of the image that the tests boot: the first, its successor, and a third that is broken.
 
-use crate::harness::{Programs, must};
+use crate::harness::{Programs, must, tree};
 use anyhow::Context as _;
 use quorate::ident::Digest;
 use std::collections::BTreeSet;
@@ -85,7 +85,7 @@ fn digests(directory: &Path) -> anyhow::Result<BTreeSet<(String, Digest)>> {
 
 fn build_one(programs: &Path, trust: &Path, directory: &Path, version: u8, options: &[&str]) -> anyhow::Result<()> {
     parts(directory, version)?.iter().try_for_each(fs::remove_file)?;
-    let mut build = Command::new(definition().join("build"));
+    let mut build = Command::new(tree::definition().join("build"));
     build.arg(programs).arg(trust).arg(directory).arg(format!("--image-version={version}")).args(options);
     must(&mut build).map(drop)
 }
@@ -96,11 +96,6 @@ fn released(programs: &Programs) -> anyhow::Result<PathBuf> {
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
     must(Command::new(cargo).args(["build", "--quiet", "--release", "--bins", "--manifest-path", manifest]))?;
     Ok(programs.lab_directory().with_file_name("release"))
-}
-
-/// Where the image is defined.
-pub fn definition() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("image")
 }
 
 /// Where the tests build it.
@@ -124,16 +119,8 @@ fn parts(directory: &Path, version: u8) -> anyhow::Result<Vec<PathBuf>> {
 
 /// A digest over everything the image is made from, but for what its packages contain.
 fn stamp(programs: &Path, trust: &Path) -> anyhow::Result<String> {
-    let mut files = vec![programs.join("quorate"), programs.join("quorate-vrrpd"), trust.to_owned()];
-    let mut folders = vec![definition()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder)? {
-            let path = entry?.path();
-            if path.is_dir() { folders.push(path) } else { files.push(path) }
-        }
-    }
-    files.sort();
+    let files = [programs.join("quorate"), programs.join("quorate-vrrpd"), trust.to_owned()];
     let digests = files.iter().map(|file| Ok(Digest::of(&fs::read(file)?).to_string()));
-    let digests = digests.collect::<anyhow::Result<Vec<_>>>()?;
-    Ok(Digest::of(format!("{BROKEN}{}", digests.concat()).as_bytes()).to_string())
+    let digests = digests.collect::<anyhow::Result<String>>()?;
+    Ok(Digest::of(format!("{BROKEN}{}{digests}", tree::defined()?).as_bytes()).to_string())
 }

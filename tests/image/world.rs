@@ -7,7 +7,7 @@ use crate::harness::desk::Desk;
 use crate::harness::isolation::Inside;
 use crate::harness::master::Master;
 use crate::harness::runner::World;
-use crate::harness::{Programs, must, network};
+use crate::harness::{Programs, must, network, tree};
 use crate::machine::Machine;
 use crate::versions::{self, Built};
 use anyhow::Context as _;
@@ -88,6 +88,6 @@ impl World for Image {
 
 /// The root of the tools tree.
 fn tools() -> anyhow::Result<PathBuf> {
-    let tools = must(&mut Command::new(versions::definition().join("tools")))?;
+    let tools = must(&mut Command::new(tree::definition().join("tools")))?;
     Ok(PathBuf::from(String::from_utf8(tools.stdout)?.trim()))
 }

@@ -23,9 +23,10 @@ fn main() -> anyhow::Result<ExitCode> {
         Side::Outside(outside) => {
             let story = Story::new();
             story.chapter("The operating system");
-            story.step("a Debian 13 tree with systemd and etcd 3.5.30 (built once, then kept)", || {
-                tree::ensure(&programs.lab_directory())
-            })?;
+            story
+                .step("the BareOS image as a tree: Debian 13 with systemd and etcd (built once, then kept)", || {
+                    tree::ensure(&programs.lab_directory())
+                })?;
             outside.run_inside()
         }
         Side::Inside(inside) => {

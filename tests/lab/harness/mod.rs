@@ -53,7 +53,7 @@ impl Lab {
 
     /// An operating system tree without quorate, to be written to.
     pub fn bare_tree(&self, name: &str) -> anyhow::Result<PathBuf> {
-        tree::lay(&tree::place(&self.programs.lab_directory()), &self.work, name)
+        tree::lay(&tree::place(&self.programs.lab_directory())?, &self.work, name)
     }
 
     /// `quorate install` into a tree, however it ends.
@@ -87,7 +87,7 @@ impl runner::World for Lab {
         inside.furnish(&work)?;
         network::create_bridge()?;
         let desk = Desk::set_up(&work.join("desk"), &programs.quorate())?;
-        let tree = tree::place(&programs.lab_directory());
+        let tree = tree::place(&programs.lab_directory())?;
         let (image, installed) = tree::install(&tree, &work, &programs.quorate(), &desk.trust())?;
         let masters = (1..=3).map(|number| Master::new(number, &work)).collect::<anyhow::Result<_>>()?;
         Ok(Self { masters, desk, installed, inside, image, work, programs: programs.clone() })

@@ -1,7 +1,7 @@
-//! The operating system tree that all masters boot from: Debian 13 with etcd, built once and kept.
+//! The operating system tree that all masters boot from: the BareOS image of `image/` as a directory, built once and kept.
 //!
-//! The cache is keyed by the recipe: change a package or a line of the set-up below, and the next run builds a new
-//! tree. The tree carries nothing of quorate; each lab lays an overlay over it and runs `quorate install` on that.
+//! The cache is keyed by the definition: change a package or a script of it, and the next run builds a new tree. The
+//! tree carries nothing of quorate; each lab lays an overlay over it and runs `quorate install` on that.
 
 use super::must;
 use anyhow::Context as _;
@@ -11,42 +11,10 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What a master consists of, without quorate. etcd is pinned to Debian testing: the one of Debian 13 has known
-/// membership bugs. jq and the like are absent on purpose: an immutable image is this small. NetworkManager sleeps on
-/// every master but the one that a scenario boots with it.
-const PACKAGES: &str = "systemd,systemd-sysv,dbus,iproute2,nftables,procps,etcd-server,etcd-client,network-manager";
-
-/// Debian 13, and testing for etcd alone. A mirror may lag behind the validity of testing's release file; its
-/// signature is checked all the same.
-const SOURCES: [&str; 2] = [
-    "deb http://deb.debian.org/debian trixie main",
-    "deb [check-valid-until=no] http://deb.debian.org/debian forky main",
-];
-
-/// Run by mmdebstrap before anything is installed; `$1` is the tree.
-const PIN: &str = r#"mkdir -p "$1"/etc/apt/preferences.d && cat >"$1"/etc/apt/preferences.d/etcd <<END
-Package: *
-Pin: release n=forky
-Pin-Priority: 100
-
-Package: etcd-server etcd-client
-Pin: release n=forky
-Pin-Priority: 990
-END"#;
-
-/// Run by mmdebstrap at the end: networking by networkd, no timers that reach for the network, and nothing that makes
-/// two masters the same machine or the build host.
-const FINISH: &str = r#"set -e
-chroot "$1" systemctl -q enable systemd-networkd.service
-chroot "$1" systemctl -q disable NetworkManager.service NetworkManager-wait-online.service NetworkManager-dispatcher.service
-chroot "$1" systemctl -q mask apt-daily.timer apt-daily-upgrade.timer systemd-timesyncd.service
-rm -f "$1"/etc/hostname "$1"/etc/resolv.conf
-: >"$1"/etc/machine-id"#;
-
-/// The tree of the current recipe, built when it is not there yet. Two labs that start together build it once.
+/// The tree of the current definition, built when it is not there yet. Two labs that start together build it once.
 pub fn ensure(lab_directory: &Path) -> anyhow::Result<PathBuf> {
     fs::create_dir_all(lab_directory)?;
-    let tree = place(lab_directory);
+    let tree = place(lab_directory)?;
     let lock = File::create(lab_directory.join("lock"))?;
     let _lock =
         Flock::lock(lock, FlockArg::LockExclusive).map_err(|(_, error)| error).context("cannot lock the cache")?;
@@ -58,22 +26,41 @@ pub fn ensure(lab_directory: &Path) -> anyhow::Result<PathBuf> {
         fs::remove_dir_all(&unfinished)?;
     }
     must(
-        Command::new("mmdebstrap")
-            .args(["--quiet", "--variant=minbase", &format!("--include={PACKAGES}")])
-            .arg(format!("--setup-hook={PIN}"))
-            .arg(format!("--customize-hook={FINISH}"))
-            .arg("trixie")
+        Command::new(definition().join("build"))
+            .args(["", ""])
             .arg(&unfinished)
-            .args(SOURCES),
+            .args(["--profile=lab", "--format=directory", "--output=tree"])
+            // What is kept between builds is the disk's.
+            .arg("--incremental=no"),
     )?;
-    fs::rename(&unfinished, &tree)?;
+    fs::rename(unfinished.join("tree"), &tree)?;
+    fs::remove_dir_all(unfinished)?;
     Ok(tree)
 }
 
-/// Where the tree of the current recipe is, built or not.
-pub fn place(lab_directory: &Path) -> PathBuf {
-    let recipe = [PACKAGES, SOURCES[0], SOURCES[1], PIN, FINISH].join("\n");
-    lab_directory.join(format!("tree-{}", Digest::of(recipe.as_bytes()).short()))
+/// Where the tree of the current definition is, built or not.
+pub fn place(lab_directory: &Path) -> anyhow::Result<PathBuf> {
+    Ok(lab_directory.join(format!("tree-{}", defined()?.short())))
+}
+
+/// Where the image is defined.
+pub fn definition() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("image")
+}
+
+/// A digest over everything that the image is defined by. What its packages contain is not in it.
+pub fn defined() -> anyhow::Result<Digest> {
+    let mut files = Vec::new();
+    let mut folders = vec![definition()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.is_dir() { folders.push(path) } else { files.push(path) }
+        }
+    }
+    files.sort();
+    let digests = files.iter().map(|file| Ok(format!("{} {}\n", file.display(), Digest::of(&fs::read(file)?))));
+    Ok(Digest::of(digests.collect::<anyhow::Result<String>>()?.as_bytes()))
 }
 
 /// Lays a writable layer over the tree, kept below `work` under that name.
