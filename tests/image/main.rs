@@ -22,6 +22,7 @@ use harness::runner::scenarios;
 
 fn main() -> anyhow::Result<std::process::ExitCode> {
     harness::runner::main(scenarios![
+        scenarios::as_a_directory_it_passes_the_gate_and_carries_no_kernel,
         scenarios::a_master_without_a_manifest_boots_and_says_on_its_console_what_it_waits_for,
         scenarios::the_firmware_enforces_the_signature_of_the_image,
         scenarios::nothing_of_the_image_can_be_written,

@@ -3,6 +3,19 @@
 use crate::harness::master::Master;
 use crate::world::Image;
 use anyhow::ensure;
+use std::fs;
+use std::process::Command;
+
+/// The same definition, for containers. That the gate refuses a changed tree is the lab's to show.
+pub fn as_a_directory_it_passes_the_gate_and_carries_no_kernel(image: &mut Image) -> anyhow::Result<()> {
+    let mut gate = Command::new(&image.built.quorate);
+    gate.args(["install", "--check", "--trust"]).arg(image.desk.trust()).arg("--root").arg(&image.built.tree);
+    let checked = gate.output()?;
+    ensure!(checked.status.success(), "the gate refuses: {}", String::from_utf8_lossy(&checked.stdout));
+    let kernels = fs::read_dir(image.built.tree.join("usr/lib/modules")).map_or(0, Iterator::count);
+    ensure!(kernels == 0, "there are modules of {kernels} kernels in it");
+    Ok(())
+}
 
 pub fn a_master_without_a_manifest_boots_and_says_on_its_console_what_it_waits_for(
     image: &mut Image,

@@ -18,6 +18,10 @@ pub struct Built {
     pub disk: PathBuf,
     /// The file system on it, by itself.
     pub root: PathBuf,
+    /// The same image as a directory.
+    pub tree: PathBuf,
+    /// The program that installed itself into both.
+    pub quorate: PathBuf,
     /// A volume labelled `updates`; below `/2` and `/3` is what an update to these versions consists of.
     pub updates: PathBuf,
 }
@@ -29,6 +33,8 @@ impl Built {
         Ok(Self {
             disk: directory.join("bareos_1.raw"),
             root: root.context("the root of version 1 was not split off")?,
+            tree: directory.join("tree"),
+            quorate: directory.with_file_name("release").join("quorate"),
             updates: directory.join("updates.ext4"),
         })
     }
@@ -43,10 +49,12 @@ pub fn build(programs: &Programs, trust: &Path) -> anyhow::Result<()> {
     if fs::read_to_string(&stamped).is_ok_and(|found| found == stamp) {
         return Ok(());
     }
-    println!("building three versions of the image");
+    println!("building three versions of the image, and the first as a directory");
     let broken = directory.join("broken/usr/lib/systemd/system/quorate-firstboot.service.d");
     fs::create_dir_all(&broken)?;
     fs::write(broken.join("90-broken.conf"), BROKEN)?;
+    // What is kept between builds is the disk's.
+    build_one(&bare, trust, &directory, 1, &["--format=directory", "--output=tree", "--incremental=no"])?;
     let updates = directory.join("updates");
     for version in 1..=3 {
         // As the tools see it.
