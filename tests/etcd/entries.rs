@@ -42,6 +42,7 @@ fn fault_06_a_learner_is_not_started_while_a_reachable_master_does_not_list_it()
         accept(&world, &mut hosts, &[1, 2, 3, 4, 5], 2);
         hosts.truncate(4);
         while_writing(&world, &[1, 2], async {
+            // etcd adds nobody before all its connections are that old, and m3's will not get older.
             sleep(Duration::from_secs(5)).await;
             // m3 never hears of the addition: it is frozen while the others agree on it, and cut off afterwards.
             // A leader frozen with the addition in its hands would take it along.

@@ -82,7 +82,7 @@ fn bytes(programs: &Programs, work: &Path) -> anyhow::Result<Vec<Value>> {
     let tree = work.join("empty");
     fs::create_dir_all(tree.join("usr/lib"))?;
     fs::write(tree.join("usr/lib/os-release"), "ID=empty\n")?;
-    let bare = versions::directory(programs).with_file_name("release").join("quorate");
+    let bare = versions::release(programs).join("quorate");
     let trust = versions::directory(programs).join("desk/allowed_signers");
     must(Command::new(bare).arg("install").arg("--root").arg(&tree).arg("--trust").arg(trust))?;
     let all = size(&tree)?;

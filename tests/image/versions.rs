@@ -27,14 +27,15 @@ pub struct Built {
 }
 
 impl Built {
-    /// Finds it in the directory where it was built.
-    pub fn find(directory: &Path) -> anyhow::Result<Self> {
-        let root = parts(directory, 1)?.into_iter().find(|part| part.to_string_lossy().contains(".root."));
+    /// Finds it where it was built.
+    pub fn find(programs: &Programs) -> anyhow::Result<Self> {
+        let directory = directory(programs);
+        let root = parts(&directory, 1)?.into_iter().find(|part| part.to_string_lossy().contains(".root."));
         Ok(Self {
             disk: directory.join("bareos_1.raw"),
             root: root.context("the root of version 1 was not split off")?,
             tree: directory.join("tree"),
-            quorate: directory.with_file_name("release").join("quorate"),
+            quorate: release(programs).join("quorate"),
             updates: directory.join("updates.ext4"),
         })
     }
@@ -103,7 +104,12 @@ fn released(programs: &Programs) -> anyhow::Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
     must(Command::new(cargo).args(["build", "--quiet", "--release", "--bins", "--manifest-path", manifest]))?;
-    Ok(programs.lab_directory().with_file_name("release"))
+    Ok(release(programs))
+}
+
+/// Where these programs are, once they were built.
+pub fn release(programs: &Programs) -> PathBuf {
+    programs.lab_directory().with_file_name("release")
 }
 
 /// Where the tests build it.

@@ -52,7 +52,7 @@ impl World for Image {
         inside.furnish(&work)?;
         network::create_bridge()?;
         let directory = versions::directory(programs);
-        let built = Built::find(&directory)?;
+        let built = Built::find(programs)?;
         let tools = tools()?;
         // The tools see the lab's directories under their own names, and the devices they drive.
         for place in [Path::new("/dev"), Path::new("/proc"), &work, &directory] {

@@ -25,14 +25,7 @@ pub fn ensure(lab_directory: &Path) -> anyhow::Result<PathBuf> {
     if unfinished.exists() {
         fs::remove_dir_all(&unfinished)?;
     }
-    must(
-        Command::new(definition().join("build"))
-            .args(["", ""])
-            .arg(&unfinished)
-            .args(["--profile=lab", "--format=directory", "--output=tree"])
-            // What is kept between builds is the disk's.
-            .arg("--incremental=no"),
-    )?;
+    must(Command::new(definition().join("build")).arg("--lab").arg(&unfinished))?;
     fs::rename(unfinished.join("tree"), &tree)?;
     fs::remove_dir_all(unfinished)?;
     Ok(tree)
@@ -50,8 +43,9 @@ pub fn definition() -> PathBuf {
 
 /// A digest over everything that the image is defined by. What its packages contain is not in it.
 pub fn defined() -> anyhow::Result<Digest> {
+    let definition = definition();
     let mut files = Vec::new();
-    let mut folders = vec![definition()];
+    let mut folders = vec![definition.clone()];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder)? {
             let path = entry?.path();
@@ -59,8 +53,11 @@ pub fn defined() -> anyhow::Result<Digest> {
         }
     }
     files.sort();
-    let digests = files.iter().map(|file| Ok(format!("{} {}\n", file.display(), Digest::of(&fs::read(file)?))));
-    Ok(Digest::of(digests.collect::<anyhow::Result<String>>()?.as_bytes()))
+    let digest = |file: &PathBuf| {
+        let name = file.strip_prefix(&definition)?.display();
+        Ok(format!("{name} {}\n", Digest::of(&fs::read(file)?)))
+    };
+    Ok(Digest::of(files.iter().map(digest).collect::<anyhow::Result<String>>()?.as_bytes()))
 }
 
 /// Lays a writable layer over the tree, kept below `work` under that name.
