@@ -63,8 +63,12 @@ pub fn a_version_that_never_proves_itself_gives_way_to_the_one_before(image: &mu
 /// As spec/operations.md has it.
 fn install(image: &mut Image, version: u8) -> anyhow::Result<()> {
     image.machine.must("mkdir -p /run/updates; findmnt /run/updates || mount -o ro LABEL=updates /run/updates")?;
-    let update = format!("/usr/lib/systemd/systemd-sysupdate --transfer-source=/run/updates/{version} update");
-    image.machine.must(&update).map(drop)
+    let sysupdate = format!("/usr/lib/systemd/systemd-sysupdate --transfer-source=/run/updates/{version}");
+    let offered = image.machine.must(&format!("SYSTEMD_COLORS=0 {sysupdate} list"))?;
+    let candidate = format!("{version} ✓ candidate");
+    let listed = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ").ends_with(&candidate);
+    ensure!(offered.lines().any(listed), "version {version} is no candidate:\n{offered}");
+    image.machine.must(&format!("{sysupdate} update")).map(drop)
 }
 
 fn version(image: &mut Image) -> anyhow::Result<String> {

@@ -51,6 +51,7 @@ pub const SCENARIOS: &[Named<Lab>] = scenarios![
     oncall::status_names_a_full_disk,
     oncall::status_names_an_expired_certificate,
     oncall::status_names_a_wrong_interface_and_a_refused_manifest,
+    oncall::the_journal_says_what_was_done_and_why,
     oncall::a_report_has_units_journal_and_plan_and_no_secret,
     progress::a_master_that_waits_says_so_to_systemd_and_on_its_console,
 ];

@@ -7,6 +7,7 @@ use crate::harness::desk::Signer;
 use crate::harness::master::{DropPlace, Master};
 use crate::harness::{must, wait};
 use anyhow::{Context as _, ensure};
+use quorate::message::Message;
 use std::fs;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -179,6 +180,20 @@ pub fn status_names_a_wrong_interface_and_a_refused_manifest(lab: &mut Lab) -> a
 
 /// Stands in every planted secret.
 const CANARY: &str = "hunter2-canary";
+
+/// With the commands of the runbook, and nothing that the image does not have.
+pub fn the_journal_says_what_was_done_and_why(lab: &mut Lab) -> anyhow::Result<()> {
+    lab.converge()?;
+    let told = |arguments: &[&str]| anyhow::Ok(String::from_utf8(lab.masters[0].ask("journalctl", arguments)?.stdout)?);
+    let done = format!("MESSAGE_ID={}", Message::Done.id());
+    let done = told(&["--no-pager", "-u", "quorate-*", &done])?;
+    ensure!(done.contains("start quorate-etcd.service"), "what was done is not told by its id:\n{done}");
+    let fields = "--output-fields=QUORATE_STEP,QUORATE_REASON";
+    let reasons = told(&["--no-pager", "-u", "quorate-*", "-o", "verbose", fields])?;
+    let why = |line: &str| line.trim_start().strip_prefix("QUORATE_REASON=").is_some_and(|reason| !reason.is_empty());
+    ensure!(reasons.lines().any(why), "no reason in the journal:\n{reasons}");
+    Ok(())
+}
 
 pub fn a_report_has_units_journal_and_plan_and_no_secret(lab: &mut Lab) -> anyhow::Result<()> {
     lab.converge()?;
